@@ -1,0 +1,1 @@
+"""SeqLab: experiments with recurrent and attention sequence models."""

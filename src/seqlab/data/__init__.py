@@ -1,0 +1,1 @@
+"""Data: what is to be learned. Knows no network and no task."""

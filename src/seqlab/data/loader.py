@@ -1,0 +1,117 @@
+"""Batches of like length, in a seeded order, shared among devices, resumable in mid-epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqlab.data.batch import Batch, Examples
+
+# Batches whose sequences are sorted together: more makes lengths within a batch more alike, fewer
+# makes batches more random.
+BATCHES_A_POOL = 50
+
+
+class LengthBucketSampler:
+    """Cuts a split into batches of sequences of like length.
+
+    Each epoch shuffles the sequences, sorts them by length within pools of `BATCHES_A_POOL`
+    batches, cuts the pools into batches and shuffles the batches. The order is a function of the
+    seed and the epoch alone. Each sequence occurs exactly once an epoch, over all devices.
+
+    Args:
+        lengths: (examples,) the length of each sequence.
+        batch_size: sequences in a batch, over all devices.
+        shuffle: false keeps one order, sorted by length throughout.
+        bucket: false leaves the lengths in a batch mixed.
+        seed: seeds the order.
+        rank: which device this is.
+        world_size: how many devices share each batch.
+    """
+
+    def __init__(
+        self,
+        lengths: Tensor,
+        *,
+        batch_size: int,
+        shuffle: bool,
+        bucket: bool = True,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.bucket = bucket
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.lengths), self.batch_size)
+        # A rest too small to give each device a sequence joins the batch before it.
+        return max(1, whole + (rest >= self.world_size if rest else 0))
+
+    def batches(self) -> list[Tensor]:
+        """The epoch's batches, each the indices of its sequences on all devices."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        count = len(self.lengths)
+        order = torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
+        if self.bucket:
+            pool = self.batch_size * BATCHES_A_POOL if self.shuffle else count
+            order = torch.cat([self._sorted(part) for part in order.split(pool)])
+        starts = [number * self.batch_size for number in range(len(self))]
+        batches = [order[a:b] for a, b in zip(starts, [*starts[1:], count], strict=True)]
+        if self.shuffle:
+            shuffled = torch.randperm(len(batches), generator=generator).tolist()
+            batches = [batches[number] for number in shuffled]
+        return batches
+
+    def _sorted(self, indices: Tensor) -> Tensor:
+        return indices[self.lengths[indices].argsort(stable=True)]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, float]]:
+        """This device's part of each batch, and its share of the loss (see `Batch.share`)."""
+        for whole in self.batches():
+            mine = whole[self.rank :: self.world_size]
+            yield mine, len(mine) * self.world_size / len(whole)
+
+
+class BatchLoader:
+    """Iterates over a split, one tensor gather a batch.
+
+    It keeps its place: `state_dict` in the middle of an epoch and `load_state_dict` later go on
+    with the next batch.
+    """
+
+    def __init__(self, examples: Examples, sampler: LengthBucketSampler) -> None:
+        self.examples = examples
+        self.sampler = sampler
+        self._done = 0
+        self._resume_at = 0
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        first, self._resume_at = self._resume_at, 0
+        self._done = first
+        for number, (indices, share) in enumerate(self.sampler):
+            if number >= first:
+                self._done = number + 1
+                yield self.examples.batch(indices, share)
+
+    def state_dict(self) -> dict[str, Any]:
+        # After the last batch the next epoch starts anew.
+        return {"done": self._done % len(self)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._resume_at = state["done"]

@@ -1,0 +1,238 @@
+"""What all generators share: sizes, lengths, seeds, disjoint splits and class balance."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+
+from seqlab.data.batch import Examples, Spec
+from seqlab.errors import InputError, check_at_least
+
+Split = Literal["train", "val", "test", "test_long"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test", "test_long")
+
+# Rows drawn at once: large enough that NumPy's calls vanish, small enough to stay in the cache.
+CHUNK = 1 << 15
+# Chunks in a row that may bring nothing new before the request is called impossible.
+PATIENCE = 50
+
+
+@dataclass
+class Draw:
+    """Freshly drawn rows as NumPy arrays, shaped as in `Examples`."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    evidence: np.ndarray | None = None
+
+
+@dataclass(kw_only=True)
+class SyntheticDataset(ABC):
+    """Sequences made by a rule, so that the best possible score is known.
+
+    A split is a function of the settings and the seed alone. No sequence of one split occurs in
+    another: a hash of the tokens decides which split may hold a sequence, so this is true for
+    spaces as small as eight sequences too. Real-valued sequences differ with probability 1.
+
+    Args:
+        train_size: sequences to train on.
+        val_size: sequences to validate on.
+        test_size: sequences in each test set.
+        min_length: length of the shortest sequence.
+        max_length: length of the longest sequence of train, val and test.
+        long_lengths: shortest and longest length of a second test set, reported as `test_long`.
+        seed: seeds the generation.
+
+    Raises:
+        InputError: a size below 1, lengths that leave no choice, or too few distinct sequences.
+    """
+
+    train_size: int = 10_000
+    val_size: int = 2_000
+    test_size: int = 2_000
+    min_length: int = 5
+    max_length: int = 20
+    long_lengths: Sequence[int] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("train_size", "val_size", "test_size", "min_length"):
+            check_at_least(f"data.{name}", getattr(self, name))
+        check_at_least("data.seed", self.seed, 0)
+        if self.min_length > self.max_length:
+            raise InputError(
+                f"data.min_length={self.min_length} is above data.max_length={self.max_length}; "
+                "lower the one or raise the other"
+            )
+        if self.long_lengths is not None:
+            bounds = tuple(self.long_lengths)
+            if len(bounds) != 2 or not self.max_length < bounds[0] <= bounds[1]:
+                raise InputError(
+                    f"data.long_lengths={list(bounds)} must be [shortest, longest], both above "
+                    f"data.max_length={self.max_length}; use null for no second test set"
+                )
+
+    @property
+    @abstractmethod
+    def spec(self) -> Spec:
+        """Sizes, names, and the trivial and best possible scores."""
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, lengths: np.ndarray, split: Split) -> Draw:
+        """Draws one sequence for each of `lengths` (rows,), padded to `lengths.max()` or wider."""
+
+    @abstractmethod
+    def quotas(self, size: int) -> np.ndarray | None:
+        """How many of `size` sequences each class gets, (classes,); None for no classes."""
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        return SPLITS if self.long_lengths is not None else SPLITS[:3]
+
+    @cached_property
+    def _hash_weights(self) -> np.ndarray:
+        """One odd random weight a position: a multilinear hash, which padding zeros leave alone."""
+        width = max(self.max_length, *(self.long_lengths or (0,)))
+        rng = np.random.default_rng([self.seed, len(SPLITS)])
+        return rng.integers(0, 1 << 64, width, dtype=np.uint64) | np.uint64(1)
+
+    def split(self, name: Split) -> Examples:
+        """Generates one split.
+
+        Raises:
+            InputError: the split does not exist, or its sequences run out.
+        """
+        if name == "test_long" and self.long_lengths is None:
+            raise InputError("there is no test_long without data.long_lengths")
+        size = {"train": self.train_size, "val": self.val_size}.get(name, self.test_size)
+        low, high = self.min_length, self.max_length
+        if name == "test_long" and self.long_lengths is not None:
+            low, high = self.long_lengths
+        rng = np.random.default_rng([self.seed, SPLITS.index(name)])
+        store: dict[str, np.ndarray] = {}
+        remaining = self.quotas(size)
+        filled, idle = 0, 0
+        # Short splits draw short chunks: the hash gives val and test a tenth of what is drawn.
+        chunk = min(CHUNK, max(256, (2 if name == "train" else 12) * size))
+        while filled < size:
+            lengths = rng.integers(low, high + 1, chunk)
+            drawn = self.draw(rng, lengths, name)
+            rows = self._rows(drawn, lengths, name)
+            rows = rows[: size - filled] if remaining is None else _fill(drawn, rows, remaining)
+            idle = 0 if len(rows) else idle + 1
+            if idle > PATIENCE:
+                raise InputError(
+                    f"only {filled} of {size} sequences for {name} can be made with these settings "
+                    f"(lengths {low} to {high}); allow longer sequences, a larger vocabulary, "
+                    "another balance or a smaller split"
+                )
+            _put(store, filled, size, high, drawn, lengths, rows)
+            filled += len(rows)
+        tensors = {key: torch.from_numpy(array) for key, array in store.items()}
+        return Examples(**tensors)
+
+    def _rows(self, drawn: Draw, lengths: np.ndarray, name: Split) -> np.ndarray:
+        """The rows that this split may hold."""
+        if name == "test_long" or drawn.inputs.dtype.kind == "f":
+            return np.arange(len(lengths))
+        weights = self._hash_weights[: drawn.inputs.shape[1]]
+        hashed = drawn.inputs.astype(np.uint64) @ weights
+        hashed ^= hashed >> np.uint64(32)
+        share = (hashed * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
+        place = share.astype(np.float64) / (1 << 24)
+        if name == "train":
+            return np.flatnonzero(place >= 0.2)
+        return np.flatnonzero(place < 0.1 if name == "test" else (place >= 0.1) & (place < 0.2))
+
+
+@dataclass(kw_only=True)
+class ClassificationDataset(SyntheticDataset):
+    """A synthetic dataset with one class a sequence.
+
+    Args:
+        balance: share of each class, in the order of the spec's labels, or for two classes the
+            share of the second; null for equal shares. Every split holds these shares exactly.
+    """
+
+    balance: float | Sequence[float] | None = None
+
+    @property
+    @abstractmethod
+    def label_names(self) -> tuple[str, ...]:
+        """A printable name for each class."""
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The share of each class, (classes,)."""
+        classes = len(self.label_names)
+        if self.balance is None:
+            return np.full(classes, 1 / classes)
+        if isinstance(self.balance, (int, float)):
+            shares = np.array([1 - self.balance, self.balance])
+        else:
+            shares = np.array(tuple(self.balance), dtype=float)
+        if len(shares) != classes or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
+            raise InputError(
+                f"data.balance={self.balance} must be {classes} shares that sum to 1"
+                + (", or the share of the second class between 0 and 1" if classes == 2 else "")
+            )
+        return shares
+
+    def quotas(self, size: int) -> np.ndarray:
+        """Class counts: the shares rounded so that they sum to `size`."""
+        edges = np.rint(np.cumsum(self.shares) * size).astype(int)
+        return np.diff(edges, prepend=0)
+
+
+def _fill(drawn: Draw, rows: np.ndarray, remaining: np.ndarray) -> np.ndarray:
+    """Of `rows`, those whose class is still wanted, in drawn order; counts down `remaining`."""
+    labels = drawn.targets[rows]
+    counts = np.bincount(labels, minlength=len(remaining))
+    if (counts <= remaining).all():
+        remaining -= counts
+        return rows
+    kept = [np.flatnonzero(labels == label)[:want] for label, want in enumerate(remaining)]
+    remaining -= [len(places) for places in kept]
+    return rows[np.sort(np.concatenate(kept))]
+
+
+def _put(
+    store: dict[str, np.ndarray],
+    filled: int,
+    size: int,
+    width: int,
+    drawn: Draw,
+    lengths: np.ndarray,
+    rows: np.ndarray,
+) -> None:
+    """Copies the chosen rows into the split's arrays, which the first chunk allocates."""
+    columns = {"inputs": drawn.inputs, "targets": drawn.targets, "lengths": lengths}
+    if drawn.evidence is not None:
+        columns["evidence"] = drawn.evidence
+    for key, array in columns.items():
+        padded = key in ("inputs", "evidence")
+        if key not in store:
+            shape = (size, width, *array.shape[2:]) if padded else (size, *array.shape[1:])
+            dtype = np.dtype(np.int32) if key == "lengths" else array.dtype
+            store[key] = np.zeros(shape, dtype)
+        place = store[key][filled : filled + len(rows)]
+        if padded:
+            place[:, : array.shape[1]] = array[rows]
+        else:
+            place[:] = array[rows]
+
+
+def valid_positions(lengths: np.ndarray, width: int | None = None) -> np.ndarray:
+    """(rows, width), true at positions before each row's length."""
+    return np.arange(lengths.max() if width is None else width) < lengths[:, None]
+
+
+def token_dtype(vocabulary_size: int) -> np.dtype:
+    """The smallest integer dtype that PyTorch can index and that holds every id."""
+    return np.dtype(np.uint8 if vocabulary_size <= 256 else np.int32)

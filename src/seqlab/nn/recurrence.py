@@ -1,0 +1,198 @@
+"""One recurrent layer in one direction: the contract, and PyTorch's fused RNN, LSTM and GRU."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+State = tuple[Tensor, ...]
+"""A recurrent state: one tensor, or hidden and cell for an LSTM; each part (batch, size)."""
+
+
+class Recurrence(nn.Module, ABC):
+    """One layer, read from left to right.
+
+    Attributes:
+        input_size: features of the inputs.
+        hidden_size: features of the outputs.
+        state_sizes: features of each part of the state.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, state_sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.state_sizes = state_sizes
+
+    @abstractmethod
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time feature"],
+        lengths: Int[Tensor, " batch"],
+        state: State | None = None,
+        *,
+        need_state: bool = True,
+    ) -> tuple[Float[Tensor, "batch time hidden"], State | None]:
+        """Runs over the whole sequences.
+
+        Args:
+            inputs: features, padded behind each sequence.
+            lengths: valid positions of each sequence.
+            state: the state before the first position, each part (batch, size); zeros if None.
+            need_state: false spares computing the final state.
+
+        Returns:
+            outputs, unspecified where padded, and the state after each last valid position.
+        """
+
+
+class FusedRNN(Recurrence):
+    """`nn.RNN`: h_t = φ(W x_t + b + U h_{t−1}) (Elman 1990).
+
+    Recurrent weights start orthogonal (Saxe et al. 2014), input weights Xavier-uniform, biases 0.
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, *, nonlinearity: Literal["tanh", "relu"] = "tanh"
+    ) -> None:
+        super().__init__(input_size, hidden_size, (hidden_size,))
+        self.rnn = nn.RNN(input_size, hidden_size, nonlinearity=nonlinearity, batch_first=True)
+        initialise_gates(self.rnn.weight_ih_l0, self.rnn.weight_hh_l0, hidden_size)
+        nn.init.zeros_(self.rnn.bias_ih_l0)
+        nn.init.zeros_(self.rnn.bias_hh_l0)
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time feature"],
+        lengths: Int[Tensor, " batch"],
+        state: State | None = None,
+        *,
+        need_state: bool = True,
+    ) -> tuple[Float[Tensor, "batch time hidden"], State | None]:
+        outputs, _ = self.rnn(inputs, None if state is None else _layered(state[0]))
+        return outputs, (last_valid(outputs, lengths),) if need_state else None
+
+
+class FusedGRU(Recurrence):
+    """`nn.GRU` (Cho et al. 2014), with the reset gate after the matrix product.
+
+    Recurrent weights start orthogonal gate by gate, input weights Xavier-uniform, biases 0.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, (hidden_size,))
+        self.rnn = nn.GRU(input_size, hidden_size, batch_first=True)
+        initialise_gates(self.rnn.weight_ih_l0, self.rnn.weight_hh_l0, hidden_size)
+        nn.init.zeros_(self.rnn.bias_ih_l0)
+        nn.init.zeros_(self.rnn.bias_hh_l0)
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time feature"],
+        lengths: Int[Tensor, " batch"],
+        state: State | None = None,
+        *,
+        need_state: bool = True,
+    ) -> tuple[Float[Tensor, "batch time hidden"], State | None]:
+        outputs, _ = self.rnn(inputs, None if state is None else _layered(state[0]))
+        return outputs, (last_valid(outputs, lengths),) if need_state else None
+
+
+class FusedLSTM(Recurrence):
+    """`nn.LSTM` (Hochreiter & Schmidhuber 1997; forget gate of Gers et al. 2000).
+
+    Recurrent weights start orthogonal gate by gate, input weights Xavier-uniform, and biases 0
+    except the forget gate's (Jozefowicz et al. 2015).
+
+    Args:
+        forget_bias: the forget gate's bias at the start.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *, forget_bias: float = 1.0) -> None:
+        super().__init__(input_size, hidden_size, (hidden_size, hidden_size))
+        self.rnn = nn.LSTM(input_size, hidden_size, batch_first=True)
+        initialise_gates(self.rnn.weight_ih_l0, self.rnn.weight_hh_l0, hidden_size)
+        nn.init.zeros_(self.rnn.bias_ih_l0)
+        nn.init.zeros_(self.rnn.bias_hh_l0)
+        # PyTorch keeps the gates in the order input, forget, cell, output.
+        nn.init.constant_(self.rnn.bias_ih_l0[hidden_size : 2 * hidden_size], forget_bias)
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time feature"],
+        lengths: Int[Tensor, " batch"],
+        state: State | None = None,
+        *,
+        need_state: bool = True,
+    ) -> tuple[Float[Tensor, "batch time hidden"], State | None]:
+        before = None if state is None else (_layered(state[0]), _layered(state[1]))
+        if not need_state:
+            return self.rnn(inputs, before)[0], None
+        return self._run_and_freeze(inputs, lengths, before)
+
+    def _run_and_freeze(
+        self, inputs: Tensor, lengths: Tensor, before: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, State]:
+        """Runs with the cell state frozen over the padding, so that the last one is the final.
+
+        The fused kernels return the cell state after the last position only. An input that is 1
+        where padded saturates the forget gate at exactly 1 and the input gate at exactly 0 there.
+        """
+        batch, time, _ = inputs.shape
+        hidden = self.hidden_size
+        if before is None:
+            before = (inputs.new_zeros(1, batch, hidden), inputs.new_zeros(1, batch, hidden))
+        steps = torch.arange(time, device=lengths.device)
+        padded = (steps >= lengths[:, None]).to(inputs.dtype)[..., None]
+        weight = self.rnn.weight_ih_l0
+        gate = weight.new_zeros(4, hidden, 1)
+        gate[0], gate[1] = -SATURATION, SATURATION
+        outputs, _, cell = torch.lstm(
+            torch.cat([inputs, padded], dim=-1),
+            before,
+            [
+                torch.cat([weight, gate.flatten(0, 1)], dim=1),
+                self.rnn.weight_hh_l0,
+                self.rnn.bias_ih_l0,
+                self.rnn.bias_hh_l0,
+            ],
+            True,  # has_biases
+            1,  # num_layers
+            0.0,  # dropout
+            self.training,
+            False,  # bidirectional
+            True,  # batch_first
+        )
+        return outputs, (last_valid(outputs, lengths), cell[0])
+
+
+# exp(−1e4) is 0 in every precision, so that the gates are exactly 0 and 1.
+SATURATION = 1e4
+
+
+def initialise_gates(
+    input_weight: Float[Tensor, "gates*hidden feature"],
+    recurrent_weight: Float[Tensor, "gates*hidden hidden"],
+    hidden_size: int,
+) -> None:
+    """Xavier-uniform input weights and orthogonal recurrent ones, each gate by itself."""
+    for gate in input_weight.split(hidden_size):
+        nn.init.xavier_uniform_(gate)
+    for gate in recurrent_weight.split(hidden_size):
+        nn.init.orthogonal_(gate)
+
+
+def last_valid(
+    states: Float[Tensor, "batch time hidden"], lengths: Int[Tensor, " batch"]
+) -> Float[Tensor, "batch hidden"]:
+    """The state at each sequence's last valid position."""
+    return states[torch.arange(len(lengths), device=lengths.device), lengths - 1]
+
+
+def _layered(part: Tensor) -> Tensor:
+    """(batch, hidden) → (1, batch, hidden), as PyTorch's layers take it."""
+    return part[None].contiguous()
