@@ -25,7 +25,7 @@ class LengthBucketSampler:
     Args:
         lengths: (examples,) the length of each sequence.
         batch_size: sequences in a batch, over all devices.
-        shuffle: false keeps one order, sorted by length throughout.
+        shuffle: a new order each epoch; false keeps the first epoch's.
         bucket: false leaves the lengths in a batch mixed.
         seed: seeds the order.
         rank: which device this is.
@@ -62,18 +62,18 @@ class LengthBucketSampler:
 
     def batches(self) -> list[Tensor]:
         """The epoch's batches, each the indices of its sequences on all devices."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        epoch = self.epoch if self.shuffle else 0
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         count = len(self.lengths)
-        order = torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
+        order = torch.randperm(count, generator=generator)
         if self.bucket:
-            pool = self.batch_size * BATCHES_A_POOL if self.shuffle else count
-            order = torch.cat([self._sorted(part) for part in order.split(pool)])
+            pools = order.split(self.batch_size * BATCHES_A_POOL)
+            order = torch.cat([self._sorted(pool) for pool in pools])
         starts = [number * self.batch_size for number in range(len(self))]
         batches = [order[a:b] for a, b in zip(starts, [*starts[1:], count], strict=True)]
-        if self.shuffle:
-            shuffled = torch.randperm(len(batches), generator=generator).tolist()
-            batches = [batches[number] for number in shuffled]
-        return batches
+        # Sorted batches would show the shortest first, and to a limited evaluation only those.
+        shuffled = torch.randperm(len(batches), generator=generator).tolist()
+        return [batches[number] for number in shuffled]
 
     def _sorted(self, indices: Tensor) -> Tensor:
         return indices[self.lengths[indices].argsort(stable=True)]
