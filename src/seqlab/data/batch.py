@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,11 +16,13 @@ class Batch:
     Attributes:
         inputs: (batch, time) token ids, 0 where padded, or (batch, time, feature) values.
         lengths: (batch,) number of valid positions, at least 1.
-        targets: by family; (batch,) class ids for classification.
+        targets: by family; (batch,) class ids for classification, (batch, horizon, channel) values
+            for forecasting, NaN where missing.
         evidence: (batch, time), true where the generator knows that a position decides the answer.
         share: this device's share of the global batch times the number of devices: 1 on one
             device. The loss is scaled by it, so that the mean of the devices' gradients is the
             gradient of the whole batch even when they hold unequal numbers of sequences.
+        context: what surrounds the window of a series; None for other families.
     """
 
     inputs: Tensor
@@ -27,17 +30,55 @@ class Batch:
     targets: Tensor
     evidence: Tensor | None = None
     share: float = 1.0
+    context: SeriesContext | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        moved = {
-            field.name: value.to(device, non_blocking=non_blocking)
-            for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
-        }
-        return replace(self, **moved)
+        return _moved(self, device, non_blocking)
+
+
+@dataclass
+class SeriesContext:
+    """What a forecaster is told about a window of a series beside its history.
+
+    Attributes:
+        series: (batch,) which series the window is cut from.
+        age: (batch,) number of the series' values before the forecast, in or before the window.
+        first: (batch, channel) the series' first observed value.
+        naive_error: (batch, channel) mean absolute in-sample error of the seasonal naive forecast
+            before the split, which scales MASE; 0 where the series is constant.
+        naive_square: (batch, channel) its mean square, which scales RMSSE.
+        deviation: (batch, channel) standard deviation of the series before the split.
+        future: (batch, horizon, covariate) covariates known for the future.
+        static: (batch, covariate) what never changes about the series.
+    """
+
+    series: Tensor
+    age: Tensor
+    first: Tensor
+    naive_error: Tensor
+    naive_square: Tensor
+    deviation: Tensor
+    future: Tensor | None = None
+    static: Tensor | None = None
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> SeriesContext:
+        return _moved(self, device, non_blocking)
+
+
+T = TypeVar("T", Batch, SeriesContext)
+
+
+def _moved(record: T, device: torch.device | str, non_blocking: bool) -> T:
+    """Moves each of the record's tensors to the device."""
+    moved = {
+        field.name: value.to(device, non_blocking=non_blocking)
+        for field in fields(record)
+        if isinstance(value := getattr(record, field.name), (Tensor, SeriesContext))
+    }
+    return replace(record, **moved)
 
 
 @dataclass
@@ -74,6 +115,44 @@ def _widened(targets: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeriesSpec:
+    """What a forecaster needs to know of the series.
+
+    Attributes:
+        horizon: steps to forecast.
+        period: steps of a season, for the seasonal naive forecast and MASE; 1 for none.
+        autoregressive: the inputs' first features are the past of what is to be forecast; false
+            where a whole sequence has one target (sequence regression).
+        past_size: covariates known for the past only, next among the features.
+        known_size: covariates known for the future too, last among the features.
+        static_size: covariates of the series that never change.
+        num_series: how many series there are.
+        missing: some values are missing, which stands as NaN in inputs and targets.
+        covariate_location: mean of each past, then known, then static covariate in training.
+        covariate_scale: their standard deviations, 1 where constant.
+        smallest: the smallest value of any series.
+        smallest_at: its series and time, to name it in errors.
+        integral: all values are whole numbers.
+        names: a printable name for each series.
+    """
+
+    horizon: int
+    period: int = 1
+    autoregressive: bool = True
+    past_size: int = 0
+    known_size: int = 0
+    static_size: int = 0
+    num_series: int = 1
+    missing: bool = False
+    covariate_location: tuple[float, ...] = ()
+    covariate_scale: tuple[float, ...] = ()
+    smallest: float = float("-inf")
+    smallest_at: str = ""
+    integral: bool = False
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spec:
     """What the data tells everybody else; no configuration repeats it.
 
@@ -81,12 +160,14 @@ class Spec:
         task: the family that the data asks for.
         kind: "tokens" (ids, 0 is padding) or "values" (real-valued features).
         input_size: size of the vocabulary, padding included, or number of features.
-        output_size: number of classes, tags or target tokens.
-        metric: the headline metric; larger is better for all but errors.
+        output_size: number of classes, tags or target tokens, or of series forecast together.
+        metric: the headline metric.
         trivial: what a predictor that ignores the input gets on the test set.
         optimum: the best that any predictor can get there; None where nobody knows.
         input_names: a printable name for each token id.
         label_names: a printable name for each class or tag.
+        minimise: smaller values of the headline metric are better.
+        series: more about the series to forecast; None for other families.
     """
 
     task: str
@@ -98,3 +179,5 @@ class Spec:
     optimum: float | None
     input_names: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
+    minimise: bool = False
+    series: SeriesSpec | None = None
