@@ -8,13 +8,8 @@ from math import comb
 import numpy as np
 
 from seqlab.data.batch import Spec
-from seqlab.data.synthetic import (
-    ClassificationDataset,
-    Draw,
-    Split,
-    token_dtype,
-    valid_positions,
-)
+from seqlab.data.classification import ClassificationDataset
+from seqlab.data.synthetic import Draw, Split, token_dtype, valid_positions
 from seqlab.errors import InputError, check_at_least
 
 
@@ -55,17 +50,8 @@ class MagicToken(ClassificationDataset):
 
     @property
     def spec(self) -> Spec:
-        return Spec(
-            task="classification",
-            kind="tokens",
-            input_size=self.vocabulary_size,
-            output_size=2,
-            metric="accuracy",
-            trivial=float(self.shares.max()),
-            optimum=1.0 if self.strict else self._bayes_accuracy(),
-            input_names=("·", *(str(token) for token in range(1, self.vocabulary_size))),
-            label_names=self.label_names,
-        )
+        names = [str(token) for token in range(1, self.vocabulary_size)]
+        return self.describe_tokens(names, 1.0 if self.strict else self._bayes_accuracy())
 
     def draw(self, rng: np.random.Generator, lengths: np.ndarray, split: Split) -> Draw:
         rows, width = len(lengths), int(lengths.max())
@@ -94,9 +80,7 @@ class MagicToken(ClassificationDataset):
             for count in range(length + 1):
                 rest = length - 1
                 others = _binomial(rest, count - 1, chance) if count else 0.0
-                total += max(
-                    positive * others, (1 - positive) * _binomial(length, count, chance)
-                )
+                total += max(positive * others, (1 - positive) * _binomial(length, count, chance))
         return total / len(lengths)
 
 

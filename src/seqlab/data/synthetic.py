@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,19 +17,25 @@ from seqlab.errors import InputError, check_at_least
 Split = Literal["train", "val", "test", "test_long"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test", "test_long")
 
-# Rows drawn at once: large enough that NumPy's calls vanish, small enough to stay in the cache.
-CHUNK = 1 << 15
+# Rows and positions drawn at once: enough that NumPy's calls vanish, few enough for the cache.
+CHUNK_ROWS = 1 << 15
+CHUNK_POSITIONS = 1 << 20
 # Chunks in a row that may bring nothing new before the request is called impossible.
 PATIENCE = 50
 
 
 @dataclass
 class Draw:
-    """Freshly drawn rows as NumPy arrays, shaped as in `Examples`."""
+    """Freshly drawn rows as NumPy arrays, shaped as in `Examples`.
+
+    `lengths` is for a rule that decides itself how long a row gets; rows whose length is out of
+    range are dropped.
+    """
 
     inputs: np.ndarray
     targets: np.ndarray
     evidence: np.ndarray | None = None
+    lengths: np.ndarray | None = None
 
 
 @dataclass(kw_only=True)
@@ -49,9 +55,14 @@ class SyntheticDataset(ABC):
         long_lengths: shortest and longest length of a second test set, reported as `test_long`.
         seed: seeds the generation.
 
+    A leaf whose rule has no sequences of some lengths sets `length_step`: lengths then go up from
+    the shortest in such steps.
+
     Raises:
         InputError: a size below 1, lengths that leave no choice, or too few distinct sequences.
     """
+
+    length_step: ClassVar[int] = 1
 
     train_size: int = 10_000
     val_size: int = 2_000
@@ -118,12 +129,16 @@ class SyntheticDataset(ABC):
         store: dict[str, np.ndarray] = {}
         remaining = self.quotas(size)
         filled, idle = 0, 0
-        # Short splits draw short chunks: the hash gives val and test a tenth of what is drawn.
-        chunk = min(CHUNK, max(256, (2 if name == "train" else 12) * size))
+        step, choices = self.length_step, (high - low) // self.length_step + 1
+        # Short splits draw short chunks.
+        chunk = max(256, min(CHUNK_ROWS, CHUNK_POSITIONS // high, 2 * size))
         while filled < size:
-            lengths = rng.integers(low, high + 1, chunk)
+            lengths = low + step * rng.integers(0, choices, chunk)
             drawn = self.draw(rng, lengths, name)
-            rows = self._rows(drawn, lengths, name)
+            rows = self._rows(drawn, name)
+            if drawn.lengths is not None:
+                lengths = drawn.lengths
+                rows = rows[(lengths[rows] >= low) & (lengths[rows] <= high)]
             rows = rows[: size - filled] if remaining is None else _fill(drawn, rows, remaining)
             idle = 0 if len(rows) else idle + 1
             if idle > PATIENCE:
@@ -137,57 +152,18 @@ class SyntheticDataset(ABC):
         tensors = {key: torch.from_numpy(array) for key, array in store.items()}
         return Examples(**tensors)
 
-    def _rows(self, drawn: Draw, lengths: np.ndarray, name: Split) -> np.ndarray:
+    def _rows(self, drawn: Draw, name: Split) -> np.ndarray:
         """The rows that this split may hold."""
         if name == "test_long" or drawn.inputs.dtype.kind == "f":
-            return np.arange(len(lengths))
+            return np.arange(len(drawn.inputs))
         weights = self._hash_weights[: drawn.inputs.shape[1]]
-        hashed = drawn.inputs.astype(np.uint64) @ weights
+        hashed = drawn.inputs[:, : len(weights)].astype(np.uint64) @ weights
         hashed ^= hashed >> np.uint64(32)
         share = (hashed * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
         place = share.astype(np.float64) / (1 << 24)
         if name == "train":
             return np.flatnonzero(place >= 0.2)
         return np.flatnonzero(place < 0.1 if name == "test" else (place >= 0.1) & (place < 0.2))
-
-
-@dataclass(kw_only=True)
-class ClassificationDataset(SyntheticDataset):
-    """A synthetic dataset with one class a sequence.
-
-    Args:
-        balance: share of each class, in the order of the spec's labels, or for two classes the
-            share of the second; null for equal shares. Every split holds these shares exactly.
-    """
-
-    balance: float | Sequence[float] | None = None
-
-    @property
-    @abstractmethod
-    def label_names(self) -> tuple[str, ...]:
-        """A printable name for each class."""
-
-    @property
-    def shares(self) -> np.ndarray:
-        """The share of each class, (classes,)."""
-        classes = len(self.label_names)
-        if self.balance is None:
-            return np.full(classes, 1 / classes)
-        if isinstance(self.balance, (int, float)):
-            shares = np.array([1 - self.balance, self.balance])
-        else:
-            shares = np.array(tuple(self.balance), dtype=float)
-        if len(shares) != classes or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
-            raise InputError(
-                f"data.balance={self.balance} must be {classes} shares that sum to 1"
-                + (", or the share of the second class between 0 and 1" if classes == 2 else "")
-            )
-        return shares
-
-    def quotas(self, size: int) -> np.ndarray:
-        """Class counts: the shares rounded so that they sum to `size`."""
-        edges = np.rint(np.cumsum(self.shares) * size).astype(int)
-        return np.diff(edges, prepend=0)
 
 
 def _fill(drawn: Draw, rows: np.ndarray, remaining: np.ndarray) -> np.ndarray:
@@ -223,7 +199,7 @@ def _put(
             store[key] = np.zeros(shape, dtype)
         place = store[key][filled : filled + len(rows)]
         if padded:
-            place[:, : array.shape[1]] = array[rows]
+            place[:, : array.shape[1]] = array[rows, :width]
         else:
             place[:] = array[rows]
 

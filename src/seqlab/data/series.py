@@ -1,0 +1,279 @@
+"""Many time series in one store: values, covariates and time stamps, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqlab.errors import InputError
+
+
+@dataclass(kw_only=True)
+class Series:
+    """One series as a user has it.
+
+    Attributes:
+        values: (time,) or (time, channel), NaN where missing.
+        name: what errors, tables and plots call it.
+        times: (time,) whole numbers or NumPy dates in equal steps; 0, 1, 2, … if None.
+        past: (time, covariate) covariates known up to the present.
+        known: (time or more, covariate) covariates known for the future too.
+        static: (covariate,) what never changes about the series.
+    """
+
+    values: np.ndarray
+    name: str = "series"
+    times: np.ndarray | None = None
+    past: np.ndarray | None = None
+    known: np.ndarray | None = None
+    static: np.ndarray | None = None
+
+
+@dataclass(kw_only=True)
+class SeriesStore:
+    """All series end to end in one tensor; windows are ranges of its rows.
+
+    Series i holds rows `starts[i]` to `starts[i + 1]` of `values` and `past`, and rows
+    `known_starts[i]` to `known_starts[i + 1]` of `known`, which may reach into the future.
+
+    Attributes:
+        values: (row, channel), NaN where missing.
+        starts: (series + 1,) each series' first row.
+        names: each series' name.
+        first_times: (series,) each series' first time stamp.
+        time_steps: (series,) the steps between them.
+        past: (row, covariate) or None.
+        known: (known row, covariate) or None.
+        known_starts: (series + 1,) each series' first row of `known`.
+        static: (series, covariate) or None.
+    """
+
+    values: Tensor
+    starts: Tensor
+    names: tuple[str, ...]
+    first_times: np.ndarray
+    time_steps: np.ndarray
+    past: Tensor | None = None
+    known: Tensor | None = None
+    known_starts: Tensor | None = None
+    static: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def lengths(self) -> Tensor:
+        """(series,) how many values each series has."""
+        return self.starts.diff()
+
+    def time(self, series: int, position: int) -> str:
+        """The time stamp of a series' value, to print."""
+        return str(self.first_times[series] + position * self.time_steps[series])
+
+    def head(self, lengths: Tensor) -> SeriesStore:
+        """The first `lengths[i]` values of each series i, as if the rest had not happened yet.
+
+        Known covariates stay: they are known.
+        """
+        rows = torch.cat(
+            [
+                torch.arange(first, first + count)
+                for first, count in zip(self.starts[:-1].tolist(), lengths.tolist(), strict=True)
+            ]
+        )
+        return SeriesStore(
+            values=self.values[rows],
+            starts=_starts(lengths),
+            names=self.names,
+            first_times=self.first_times,
+            time_steps=self.time_steps,
+            past=None if self.past is None else self.past[rows],
+            known=self.known,
+            known_starts=self.known_starts,
+            static=self.static,
+        )
+
+    @classmethod
+    def from_array(
+        cls,
+        values: np.ndarray,
+        *,
+        past: np.ndarray | None = None,
+        known: np.ndarray | None = None,
+        static: np.ndarray | None = None,
+        names: Sequence[str] | None = None,
+    ) -> SeriesStore:
+        """Takes series of equal length, made by a generator, without a copy.
+
+        Args:
+            values: (series, time, channel) float32.
+            past: (series, time, covariate).
+            known: (series, time or more, covariate).
+            static: (series, covariate).
+            names: a name for each series; its number if None.
+        """
+        count, time, channels = values.shape
+        return cls(
+            values=torch.from_numpy(values).view(count * time, channels),
+            starts=torch.arange(count + 1) * time,
+            names=tuple(names) if names else tuple(str(number) for number in range(count)),
+            first_times=np.zeros(count, np.int64),
+            time_steps=np.ones(count, np.int64),
+            past=None if past is None else torch.from_numpy(past).flatten(0, 1),
+            known=None if known is None else torch.from_numpy(known).flatten(0, 1),
+            known_starts=None if known is None else torch.arange(count + 1) * known.shape[1],
+            static=None if static is None else torch.from_numpy(static),
+        )
+
+    @classmethod
+    def from_series(
+        cls, series: Sequence[Series], *, missing: Literal["error", "mask"] = "error"
+    ) -> SeriesStore:
+        """Checks a user's series and puts them end to end.
+
+        Args:
+            series: the series, all with the same channels and covariates.
+            missing: "mask" lets values be NaN: they are then left out of normaliser, loss and
+                metrics, and marked as missing in the network's input. "error" refuses them.
+
+        Raises:
+            InputError: no series, missing values that are not to be masked, missing covariates,
+                irregular or duplicate time stamps, or series that do not fit together.
+        """
+        if missing not in ("error", "mask"):
+            raise InputError(f"missing={missing!r} must be error or mask")
+        if not series:
+            raise InputError("there is no series; give at least one")
+        values = [_columns(one.values, one.name, "values") for one in series]
+        clocks = [_clock(one, len(value)) for one, value in zip(series, values, strict=True)]
+        first_times = np.array([first for first, _ in clocks])
+        time_steps = np.array([step for _, step in clocks])
+        for number, (one, value) in enumerate(zip(series, values, strict=True)):
+            _check_values(one.name, value, missing, first_times[number], time_steps[number])
+        past = [_covariates(one, "past", len(v)) for one, v in zip(series, values, strict=True)]
+        known = [_covariates(one, "known", len(v)) for one, v in zip(series, values, strict=True)]
+        static = [
+            None if one.static is None else _columns(one.static, one.name, "static").T
+            for one in series
+        ]
+        has_known = known[0] is not None
+        return cls(
+            values=_joined(values, series, "values"),  # type: ignore[arg-type]
+            starts=_starts(torch.tensor([len(value) for value in values])),
+            names=tuple(one.name for one in series),
+            first_times=first_times,
+            time_steps=time_steps,
+            past=_joined(past, series, "past"),
+            known=_joined(known, series, "known"),
+            known_starts=_starts(torch.tensor([len(k) for k in known if k is not None]))
+            if has_known
+            else None,
+            static=_joined(static, series, "static"),
+        )
+
+
+def _starts(lengths: Tensor) -> Tensor:
+    return torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+
+
+def _columns(array: np.ndarray, name: str, what: str) -> np.ndarray:
+    array = np.asarray(array)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or not np.issubdtype(array.dtype, np.number):
+        raise InputError(
+            f"{what} of series {name!r} have shape {array.shape} and type {array.dtype}; expected "
+            "numbers of shape (time,) or (time, feature)"
+        )
+    return array.astype(np.float32, copy=False)
+
+
+def _clock(one: Series, length: int) -> tuple[np.generic, np.generic]:
+    """First time stamp and step of a series, whose stamps must be equally far apart."""
+    if one.times is None:
+        return np.int64(0), np.int64(1)
+    times = np.asarray(one.times)
+    if len(times) != length:
+        raise InputError(
+            f"series {one.name!r} has {length} values but {len(times)} time stamps; give one each"
+        )
+    if np.issubdtype(times.dtype, np.datetime64):
+        months = times.astype("datetime64[M]")
+        # The first (or any other same) day of each month counts as a regular step.
+        if len(np.unique(times - months.astype(times.dtype))) == 1 and length > 2:
+            steps = np.diff(months)
+            if (steps == steps[0]).all() and steps[0].astype(int) > 0:
+                times = months
+    if length < 2:
+        return times[0], np.diff(times[:1].repeat(2))[0] + 1
+    steps = np.diff(times)
+    zero = steps[0] - steps[0]
+    if (steps <= zero).any():
+        place = int(np.flatnonzero(steps <= zero)[0])
+        wrong = "occurs twice" if steps[place] == zero else f"stands before {times[place + 1]}"
+        raise InputError(
+            f"in series {one.name!r} the time stamp {times[place]} {wrong}; sort the series by "
+            "time and keep one value a time stamp"
+        )
+    if (steps != steps[0]).any():
+        step = np.sort(steps)[len(steps) // 2]
+        place = int(np.flatnonzero(steps != step)[0])
+        raise InputError(
+            f"series {one.name!r} is irregular: {times[place]} is followed by {times[place + 1]}, "
+            f"but the usual step is {step}; insert the times left out with NaN as value, and set "
+            "missing=mask"
+        )
+    return times[0], steps[0]
+
+
+def _check_values(
+    name: str, values: np.ndarray, missing: str, first: np.generic, step: np.generic
+) -> None:
+    finite = np.isfinite(values)
+    if np.isinf(values).any() or (missing == "error" and not finite.all()):
+        place = int(np.flatnonzero(~finite.all(axis=1))[0])
+        raise InputError(
+            f"series {name!r} has no finite value at {first + place * step}; fill it in, or set "  # type: ignore[operator]
+            "missing=mask (and NaN for infinite values)"
+        )
+    if not finite.any(axis=0).all():
+        raise InputError(f"series {name!r} has no value at all in some channel; leave it out")
+
+
+def _covariates(one: Series, what: Literal["past", "known"], length: int) -> np.ndarray | None:
+    array = getattr(one, what)
+    if array is None:
+        return None
+    array = _columns(array, one.name, f"{what} covariates")
+    if len(array) < length or (what == "past" and len(array) != length):
+        raise InputError(
+            f"series {one.name!r} has {length} values but {len(array)} rows of {what} covariates; "
+            "give one for each value" + (", and more for the future" if what == "known" else "")
+        )
+    if not np.isfinite(array).all():
+        place = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise InputError(
+            f"{what} covariates of series {one.name!r} have no finite value at position {place}; "
+            "fill it in: covariates cannot be missing"
+        )
+    return array
+
+
+def _joined(
+    arrays: Sequence[np.ndarray | None], series: Sequence[Series], what: str
+) -> Tensor | None:
+    """Joins all series' arrays end to end, if all have them and of one width."""
+    widths = [None if array is None else array.shape[1] for array in arrays]
+    if len(set(widths)) > 1:
+        other = next(number for number, width in enumerate(widths) if width != widths[0])
+        raise InputError(
+            f"{what} of series {series[0].name!r} and {series[other].name!r} have "
+            f"{widths[0] or 'no'} and {widths[other] or 'no'} columns; all series need the same"
+        )
+    present = [array for array in arrays if array is not None]
+    return torch.from_numpy(np.concatenate(present)) if present else None
