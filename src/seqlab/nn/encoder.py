@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -11,8 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqlab.errors import InputError, check_at_least, check_probability
-from seqlab.nn.masking import reversal_index, reverse_valid
+from seqlab.nn.masking import check_lengths, reversal_index, reverse_valid
 from seqlab.nn.recurrence import Recurrence, State
+
 
 class Encoder(nn.Module, ABC):
     """Reads padded sequences: `(inputs, lengths) → states, final state`.
@@ -20,13 +21,24 @@ class Encoder(nn.Module, ABC):
     States at valid positions depend neither on padding, nor on batch mates, nor on the longest
     sequence of the batch. At padded positions they are unspecified.
 
+    The final state is what `forward` or `step` needs to go on behind each last valid position.
+    Each of its parts is (layers · directions, batch, …), layer by layer with the forward direction
+    first. The first part has `summary_size` features and is what a decoder can start from: of a
+    recurrent layer its hidden state, of any other its output at the last valid position.
+
     Attributes:
+        input_size: features of the inputs.
         output_size: features of each state, both directions together.
         directions: 1 or 2.
+        causal: states depend on nothing to the right of them, so that the encoder can stream.
+        summary_size: features of the final state's first part.
     """
 
+    input_size: int
     output_size: int
     directions: int
+    causal: bool
+    summary_size: int
 
     @abstractmethod
     def forward(
@@ -41,11 +53,31 @@ class Encoder(nn.Module, ABC):
 
         Args:
             inputs: features, padded.
-            lengths: valid positions of each sequence.
-            state: the state before the first position, each part (layers · directions, batch, size),
-                layer by layer with the forward direction first; the encoder's own if None.
+            lengths: valid positions of each sequence, at least 1.
+            state: the state before the first position; the encoder's own if None.
             need_state: false spares computing the final state, and returns None for it.
+
+        Raises:
+            InputError: a length of zero or beyond the inputs, or a state of another shape.
         """
+
+    @abstractmethod
+    def step(
+        self, inputs: Float[Tensor, "batch feature"], state: State | None = None
+    ) -> tuple[Float[Tensor, "batch output"], State]:
+        """One position of a stream; stepping through a sequence equals the whole pass.
+
+        Args:
+            inputs: features of the next position.
+            state: what the last step returned; the encoder's own at the start if None.
+
+        Raises:
+            InputError: the encoder is not causal, or the state is of another shape.
+        """
+
+    @abstractmethod
+    def multiply_accumulates(self, length: int) -> float:
+        """Multiply–accumulates of all matrix products a token, in a sequence of `length`."""
 
 
 class RecurrentEncoder(Encoder):
@@ -86,7 +118,9 @@ class RecurrentEncoder(Encoder):
         check_probability("dropout", dropout)
         if initial_state not in ("zero", "learned"):
             raise InputError(f"initial_state={initial_state!r} must be zero or learned")
+        self.input_size = input_size
         self.directions = 2 if bidirectional else 1
+        self.causal = not bidirectional
         self.hidden_size = hidden_size
         self.output_size = self.directions * hidden_size
         sizes = [input_size] + [self.output_size] * (num_layers - 1)
@@ -98,11 +132,17 @@ class RecurrentEncoder(Encoder):
         self.norms = nn.ModuleList(
             nn.LayerNorm(self.output_size) if layer_norm else nn.Identity() for _ in sizes
         )
-        first: Recurrence = self.layers[0][0]  # type: ignore[index, assignment]
+        self.state_sizes = next(self.recurrences()).state_sizes
+        self.summary_size = self.state_sizes[0]
         self.initial = nn.ParameterList(
             nn.Parameter(torch.zeros(num_layers * self.directions, size))
-            for size in (first.state_sizes if initial_state == "learned" else ())
+            for size in (self.state_sizes if initial_state == "learned" else ())
         )
+
+    def recurrences(self) -> Iterator[Recurrence]:
+        """The layers, each with its forward direction first."""
+        for directions in self.layers:
+            yield from directions  # type: ignore[misc]
 
     def forward(
         self,
@@ -112,11 +152,8 @@ class RecurrentEncoder(Encoder):
         *,
         need_state: bool = True,
     ) -> tuple[Float[Tensor, "batch time output"], State | None]:
-        if state is None and len(self.initial):
-            state = tuple(
-                part[:, None].expand(-1, len(lengths), -1).to(inputs.dtype)
-                for part in self.initial
-            )
+        check_lengths(lengths, inputs.shape[1])
+        state = self._start(inputs, state)
         index = reversal_index(lengths, inputs.shape[1]) if self.directions == 2 else None
         finals: list[State | None] = []
         states = inputs
@@ -126,8 +163,7 @@ class RecurrentEncoder(Encoder):
             outputs = []
             for way, recurrence in enumerate(directions):  # type: ignore[arg-type]
                 read = reverse_valid(states, index) if way and index is not None else states
-                place = number * self.directions + way
-                before = None if state is None else tuple(part[place] for part in state)
+                before = _of_layer(state, number * self.directions + way)
                 output, final = recurrence(read, lengths, before, need_state=need_state)
                 outputs.append(
                     reverse_valid(output, index) if way and index is not None else output
@@ -137,3 +173,57 @@ class RecurrentEncoder(Encoder):
         if not need_state:
             return states, None
         return states, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))  # type: ignore[arg-type]
+
+    def step(
+        self, inputs: Float[Tensor, "batch feature"], state: State | None = None
+    ) -> tuple[Float[Tensor, "batch output"], State]:
+        check_causal(self)
+        state = self._start(inputs, state)
+        finals: list[State] = []
+        output = inputs
+        layers = zip(self.recurrences(), self.norms, strict=True)
+        for number, (recurrence, norm) in enumerate(layers):
+            if number:
+                output = self.dropout(output)
+            output, final = recurrence.step(output, _of_layer(state, number))
+            finals.append(final)
+            output = norm(output)
+        return output, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
+
+    def multiply_accumulates(self, length: int) -> float:
+        return sum(recurrence.multiply_accumulates for recurrence in self.recurrences())
+
+    def _start(self, inputs: Tensor, state: State | None) -> State | None:
+        """The state to start from, checked; None where all of it is zero."""
+        batch = len(inputs)
+        if state is not None:
+            rows = len(self.layers) * self.directions
+            check_state(state, [(rows, batch, size) for size in self.state_sizes])
+            return state
+        if not len(self.initial):
+            return None
+        return tuple(part[:, None].expand(-1, batch, -1).to(inputs.dtype) for part in self.initial)
+
+
+def _of_layer(state: State | None, number: int) -> State | None:
+    return None if state is None else tuple(part[number] for part in state)
+
+
+def check_causal(encoder: Encoder) -> None:
+    """Raises InputError unless the encoder can stream."""
+    if not encoder.causal:
+        raise InputError(
+            f"{type(encoder).__name__} is bidirectional and cannot stream: its first state needs "
+            "the last input; use bidirectional=false, or the whole pass"
+        )
+
+
+def check_state(state: State, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Raises InputError unless the parts of the state have these shapes."""
+    found = [tuple(part.shape) for part in state]
+    if found != list(shapes):
+        raise InputError(
+            f"the encoder's state must have the parts (layers · directions, batch, …) = "
+            f"{list(shapes)}, but has {found}; pass what forward or step returned for as many "
+            "sequences, or None"
+        )

@@ -8,6 +8,24 @@ import torch
 from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
+from seqlab.errors import InputError
+
+
+def check_lengths(lengths: Int[Tensor, " batch"], time: int) -> None:
+    """Raises InputError unless every length is from 1 to `time`.
+
+    On an accelerator the look at the values would stall the stream at every call, and a compiled
+    graph would break at it: there the lengths pass unseen.
+    """
+    if lengths.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    low, high = torch.aminmax(lengths)
+    if int(low) < 1 or int(high) > time:
+        raise InputError(
+            f"lengths must be from 1 to the {time} positions of the inputs, but go from "
+            f"{int(low)} to {int(high)}; leave out empty sequences, or pad the inputs"
+        )
+
 
 def valid_mask(lengths: Int[Tensor, " batch"], time: int) -> Bool[Tensor, "batch time"]:
     """True at the positions before each sequence's length."""

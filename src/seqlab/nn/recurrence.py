@@ -6,11 +6,14 @@ from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 State = tuple[Tensor, ...]
-"""A recurrent state: one tensor, or hidden and cell for an LSTM; each part (batch, size)."""
+"""A recurrent state: one tensor, or hidden and cell for an LSTM; each part (batch, size).
+
+An encoder's state holds those of all its layers, each part (layers · directions, batch, size).
+"""
 
 
 class Recurrence(nn.Module, ABC):
@@ -49,6 +52,21 @@ class Recurrence(nn.Module, ABC):
             outputs, unspecified where padded, and the state after each last valid position.
         """
 
+    @abstractmethod
+    def step(
+        self, inputs: Float[Tensor, "batch feature"], state: State | None = None
+    ) -> tuple[Float[Tensor, "batch hidden"], State]:
+        """One position: output and state after it; stepping equals the whole pass."""
+
+    @property
+    def multiply_accumulates(self) -> int:
+        """Multiply–accumulates of the matrix products a position: each weight is used once."""
+        return sum(weight.numel() for weight in self.parameters() if weight.dim() > 1)
+
+    def zero_state(self, inputs: Shaped[Tensor, "batch *rest"]) -> State:
+        """Zeros for as many sequences, on the device and of the dtype of `inputs`."""
+        return tuple(inputs.new_zeros(len(inputs), size) for size in self.state_sizes)
+
 
 class FusedRNN(Recurrence):
     """`nn.RNN`: h_t = φ(W x_t + b + U h_{t−1}) (Elman 1990).
@@ -61,9 +79,7 @@ class FusedRNN(Recurrence):
     ) -> None:
         super().__init__(input_size, hidden_size, (hidden_size,))
         self.rnn = nn.RNN(input_size, hidden_size, nonlinearity=nonlinearity, batch_first=True)
-        initialise_gates(self.rnn.weight_ih_l0, self.rnn.weight_hh_l0, hidden_size)
-        nn.init.zeros_(self.rnn.bias_ih_l0)
-        nn.init.zeros_(self.rnn.bias_hh_l0)
+        _initialise(self.rnn)
 
     def forward(
         self,
@@ -75,6 +91,12 @@ class FusedRNN(Recurrence):
     ) -> tuple[Float[Tensor, "batch time hidden"], State | None]:
         outputs, _ = self.rnn(inputs, None if state is None else _layered(state[0]))
         return outputs, (last_valid(outputs, lengths),) if need_state else None
+
+    def step(
+        self, inputs: Float[Tensor, "batch feature"], state: State | None = None
+    ) -> tuple[Float[Tensor, "batch hidden"], State]:
+        outputs, last = self.rnn(inputs[:, None], None if state is None else _layered(state[0]))
+        return outputs[:, 0], (last[0],)
 
 
 class FusedGRU(Recurrence):
@@ -86,9 +108,7 @@ class FusedGRU(Recurrence):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, (hidden_size,))
         self.rnn = nn.GRU(input_size, hidden_size, batch_first=True)
-        initialise_gates(self.rnn.weight_ih_l0, self.rnn.weight_hh_l0, hidden_size)
-        nn.init.zeros_(self.rnn.bias_ih_l0)
-        nn.init.zeros_(self.rnn.bias_hh_l0)
+        _initialise(self.rnn)
 
     def forward(
         self,
@@ -100,6 +120,12 @@ class FusedGRU(Recurrence):
     ) -> tuple[Float[Tensor, "batch time hidden"], State | None]:
         outputs, _ = self.rnn(inputs, None if state is None else _layered(state[0]))
         return outputs, (last_valid(outputs, lengths),) if need_state else None
+
+    def step(
+        self, inputs: Float[Tensor, "batch feature"], state: State | None = None
+    ) -> tuple[Float[Tensor, "batch hidden"], State]:
+        outputs, last = self.rnn(inputs[:, None], None if state is None else _layered(state[0]))
+        return outputs[:, 0], (last[0],)
 
 
 class FusedLSTM(Recurrence):
@@ -115,11 +141,9 @@ class FusedLSTM(Recurrence):
     def __init__(self, input_size: int, hidden_size: int, *, forget_bias: float = 1.0) -> None:
         super().__init__(input_size, hidden_size, (hidden_size, hidden_size))
         self.rnn = nn.LSTM(input_size, hidden_size, batch_first=True)
-        initialise_gates(self.rnn.weight_ih_l0, self.rnn.weight_hh_l0, hidden_size)
-        nn.init.zeros_(self.rnn.bias_ih_l0)
-        nn.init.zeros_(self.rnn.bias_hh_l0)
+        _initialise(self.rnn)
         # PyTorch keeps the gates in the order input, forget, cell, output.
-        nn.init.constant_(self.rnn.bias_ih_l0[hidden_size : 2 * hidden_size], forget_bias)
+        nn.init.constant_(self.rnn.all_weights[0][2][hidden_size : 2 * hidden_size], forget_bias)
 
     def forward(
         self,
@@ -133,6 +157,13 @@ class FusedLSTM(Recurrence):
         if not need_state:
             return self.rnn(inputs, before)[0], None
         return self._run_and_freeze(inputs, lengths, before)
+
+    def step(
+        self, inputs: Float[Tensor, "batch feature"], state: State | None = None
+    ) -> tuple[Float[Tensor, "batch hidden"], State]:
+        before = None if state is None else (_layered(state[0]), _layered(state[1]))
+        outputs, (hidden, cell) = self.rnn(inputs[:, None], before)
+        return outputs[:, 0], (hidden[0], cell[0])
 
     def _run_and_freeze(
         self, inputs: Tensor, lengths: Tensor, before: tuple[Tensor, Tensor] | None
@@ -148,18 +179,13 @@ class FusedLSTM(Recurrence):
             before = (inputs.new_zeros(1, batch, hidden), inputs.new_zeros(1, batch, hidden))
         steps = torch.arange(time, device=lengths.device)
         padded = (steps >= lengths[:, None]).to(inputs.dtype)[..., None]
-        weight = self.rnn.weight_ih_l0
+        weight, *others = self.rnn.all_weights[0]
         gate = weight.new_zeros(4, hidden, 1)
         gate[0], gate[1] = -SATURATION, SATURATION
         outputs, _, cell = torch.lstm(
             torch.cat([inputs, padded], dim=-1),
             before,
-            [
-                torch.cat([weight, gate.flatten(0, 1)], dim=1),
-                self.rnn.weight_hh_l0,
-                self.rnn.bias_ih_l0,
-                self.rnn.bias_hh_l0,
-            ],
+            [torch.cat([weight, gate.flatten(0, 1)], dim=1), *others],
             True,  # has_biases
             1,  # num_layers
             0.0,  # dropout
@@ -172,6 +198,13 @@ class FusedLSTM(Recurrence):
 
 # exp(−1e4) is 0 in every precision, so that the gates are exactly 0 and 1.
 SATURATION = 1e4
+
+
+def _initialise(rnn: nn.RNNBase) -> None:
+    input_weight, recurrent_weight, *biases = rnn.all_weights[0]
+    initialise_gates(input_weight, recurrent_weight, rnn.hidden_size)
+    for bias in biases:
+        nn.init.zeros_(bias)
 
 
 def initialise_gates(
