@@ -19,3 +19,7 @@ def check_probability(name: str, value: float) -> None:
     """Raises InputError unless `value` is a probability below 1."""
     if not 0 <= value < 1:
         raise InputError(f"{name}={value} must be at least 0 and below 1")
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became infinite or not a number, so that training cannot go on."""

@@ -52,6 +52,11 @@ class LengthBucketSampler:
         self.world_size = world_size
         self.epoch = 0
 
+    @property
+    def sampler(self) -> LengthBucketSampler:
+        """Itself: Lightning announces the epoch to `loader.batch_sampler.sampler`."""
+        return self
+
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
@@ -94,17 +99,17 @@ class BatchLoader:
 
     def __init__(self, examples: Examples, sampler: LengthBucketSampler) -> None:
         self.examples = examples
-        self.sampler = sampler
+        self.batch_sampler = sampler
         self._done = 0
         self._resume_at = 0
 
     def __len__(self) -> int:
-        return len(self.sampler)
+        return len(self.batch_sampler)
 
     def __iter__(self) -> Iterator[Batch]:
         first, self._resume_at = self._resume_at, 0
         self._done = first
-        for number, (indices, share) in enumerate(self.sampler):
+        for number, (indices, share) in enumerate(self.batch_sampler):
             if number >= first:
                 self._done = number + 1
                 yield self.examples.batch(indices, share)

@@ -74,9 +74,7 @@ class Reader(nn.Module):
             self-attention (batch, time, time) or None.
         """
         features = inputs if self.embedding is None else self.embedding(inputs)
-        states, final = self.encoder(
-            self.dropout(features), lengths, state, need_state=need_state
-        )
+        states, final = self.encoder(self.dropout(features), lengths, state, need_state=need_state)
         if self.self_attention is None or self.norm is None:
             return states, final, None
         mask = valid_mask(lengths, states.shape[1])

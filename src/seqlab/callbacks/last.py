@@ -1,0 +1,88 @@
+"""The checkpoint to go on from: after each epoch, and where Ctrl-C stopped."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+
+class LastCheckpoint(Checkpoint):
+    """Saves `last.ckpt` with everything that continuing needs to repeat the uninterrupted run.
+
+    That includes the state of the random generators. Ctrl-C is heard at the end of the training
+    step that it meets, where the state is whole; a second one stops at once.
+
+    Args:
+        folder: where the checkpoint goes.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.path = Path(folder) / "last.ckpt"
+        self._interrupted = False
+        self._previous: Any = None
+        self._random: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate()}
+        if torch.cuda.is_available():
+            state["cuda"] = torch.cuda.get_rng_state_all()
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._random = state_dict
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._interrupted = False
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._hear)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._random is None:
+            return
+        torch.set_rng_state(self._random["torch"])
+        random.setstate(self._random["python"])
+        if torch.cuda.is_available() and "cuda" in self._random:
+            torch.cuda.set_rng_state_all(self._random["cuda"])
+        self._random = None
+
+    def _hear(self, number: int, frame: Any) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # The epoch's last step leaves it to the end of the epoch, where validation is done too.
+        if self._interrupted and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            self._save_and_stop(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._interrupted:
+            self._save_and_stop(trainer)
+        self._save(trainer)
+
+    def _save_and_stop(self, trainer: Trainer) -> None:
+        self._save(trainer)
+        raise KeyboardInterrupt
+
+    def _save(self, trainer: Trainer) -> None:
+        if trainer.fast_dev_run:
+            return
+        # Saved beside and renamed: a crash while saving leaves the last good one.
+        part = self.path.with_suffix(".part")
+        trainer.save_checkpoint(part)
+        if trainer.is_global_zero:
+            part.replace(self.path)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+            self._previous = None

@@ -1,0 +1,181 @@
+"""The command line: resolvers, and errors told in a line. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from omegaconf import DictConfig, OmegaConf
+
+from seqlab.errors import InputError, NonFiniteLossError
+
+CONF = Path(__file__).parents[2] / "conf"
+FULL_ERROR = "HYDRA_FULL_ERROR"
+# Set beside it when it was not the user who set it; the processes that a run starts inherit both.
+TELLS_ERRORS = "SEQLAB_TELLS_ERRORS"
+
+# Cached, so that a run's folder keeps its name; random, so that two jobs never share one.
+OmegaConf.register_new_resolver("short_hash", lambda: secrets.token_hex(3), use_cache=True)
+
+
+def run(main: Callable[[], Any]) -> None:
+    """Runs a Hydra main function; what a user can cause ends in one line and exit status 1 or 2.
+
+    `HYDRA_FULL_ERROR=1` shows the traceback instead.
+    """
+    if wants_traceback():
+        main()
+        return
+    # Hydra would otherwise print errors in its own words and exit.
+    os.environ[FULL_ERROR] = os.environ[TELLS_ERRORS] = "1"
+    try:
+        main()
+    except Exception as error:
+        leave(error)
+
+
+def wants_traceback() -> bool:
+    """Whether the user asked for tracebacks."""
+    return os.environ.get(FULL_ERROR) == "1" and TELLS_ERRORS not in os.environ
+
+
+def leave(error: BaseException) -> NoReturn:
+    """Tells an error of the user's making in a line and exits; raises any other again."""
+    message = explain(error)
+    if message is None:
+        raise error
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    failed_on_the_way = isinstance(error, (NonFiniteLossError, OSError))
+    sys.exit(1 if failed_on_the_way and "MissingConfig" not in type(error).__name__ else 2)
+
+
+def explain(error: BaseException) -> str | None:
+    """What to tell the user about an error of his making; None where it is ours."""
+    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, MissingConfigException):
+        return _missing_option(error)
+    if isinstance(error, OverrideParseException):
+        return f"cannot read the override {error.override!r}: {_first_line(error)}"
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        return _unknown_key(error) or _first_line(error)
+    if isinstance(error, (InputError, NonFiniteLossError)):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        place = f" {error.filename!r}" if error.filename else ""
+        return (
+            f"cannot read or write{place}: {error.strerror}; free some space, or choose another "
+            "folder with hydra.run.dir=PATH"
+        )
+    if type(error).__name__ == "MisconfigurationException":
+        return _misconfigured(error)
+    return None
+
+
+def _misconfigured(error: BaseException) -> str:
+    message = _first_line(error)
+    if ("supported" in message and "backend" in message) or "accelerator" in message.lower():
+        message += " This machine lacks it; use trainer.accelerator=auto or cpu."
+    return message
+
+
+def _missing_option(error: Any) -> str:
+    group, _, name = str(error.missing_cfg_file or "").rpartition("/")
+    options = list(error.options or [])
+    if not options:
+        return _first_line(error)
+    return f"{group}={name} does not exist{nearest(name, options)} one of {', '.join(options)}"
+
+
+def _unknown_key(error: BaseException) -> str | None:
+    """Names the nearest key or group for an override that fits nothing."""
+    message = str(error)
+    match = re.search(r"Could not override '([^']+)'", message)
+    if match is None:
+        return None
+    key = match[1].partition("@")[0]
+    if "/" in key or "defaults list" in message:
+        return f"{key} is not a config group{nearest(key, groups(), 'the groups are')}"
+    keys = _all_keys()
+    parent, _, leaf = key.rpartition(".")
+    siblings = [name for name in keys if name.rpartition(".")[0] == parent]
+    close = difflib.get_close_matches(leaf, [name.rpartition(".")[2] for name in siblings], 1, 0.6)
+    if close:
+        found = ".".join(filter(None, (parent, close[0])))
+        return f"{key} is not a setting; did you mean {found}?"
+    elsewhere = [name for name in keys if name.rpartition(".")[2] == leaf]
+    if elsewhere:
+        return f"{key} is not a setting; did you mean {' or '.join(elsewhere[:3])}?"
+    if siblings:
+        return f"{key} is not a setting; {parent or 'the top level'} has {_listed(siblings)}"
+    return f"{key} is not a setting{nearest(key, keys, 'see --cfg job; the first are')}"
+
+
+def nearest(name: str, options: list[str], otherwise: str = "use") -> str:
+    """ "; did you mean x?", and the options where nothing is near."""
+    close = difflib.get_close_matches(name, options, 1, 0.5)
+    if close and otherwise == "use":
+        return f"; did you mean {close[0]}? Use"
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; {otherwise} {', '.join(options[:20])}" if otherwise != "use" else "; use"
+
+
+def groups() -> list[str]:
+    """All config groups."""
+    return sorted(str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir())
+
+
+def _all_keys() -> list[str]:
+    """All keys of the configuration that is composed without the mistyped override."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    chosen = [
+        word
+        for word in sys.argv[1:]
+        if re.match(r"^[\w/]+=", word) and word.partition("=")[0] in groups()
+    ]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            composed = compose("train", overrides=chosen)
+        except Exception:  # the choices themselves may be wrong too
+            composed = compose("train")
+    return list(keys_of(composed))
+
+
+def keys_of(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Every key below a node, as it is written on the command line."""
+    for key, child in node._content.items():  # type: ignore[union-attr]
+        yield f"{prefix}{key}"
+        if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
+            yield from keys_of(child, f"{prefix}{key}.")
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """A resolved configuration as one level of dotted keys; lists as text."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            simple = isinstance(value, (bool, int, float, str))
+            flat[f"{prefix}{key}"] = value if simple else str(value)
+    return flat
+
+
+def _listed(keys: list[str]) -> str:
+    return ", ".join(key.rpartition(".")[2] for key in keys)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".") + "."

@@ -1,0 +1,91 @@
+"""Hands the splits of a dataset to the trainer."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Protocol
+
+from lightning import LightningDataModule
+
+from seqlab.data.batch import Examples, Spec
+from seqlab.data.loader import BatchLoader, LengthBucketSampler
+from seqlab.data.synthetic import Split
+from seqlab.errors import InputError, check_at_least
+
+
+class Dataset(Protocol):
+    """What the datamodule needs of a dataset."""
+
+    @property
+    def spec(self) -> Spec: ...
+
+    @property
+    def splits(self) -> tuple[Split, ...]: ...
+
+    def split(self, name: Split) -> Examples: ...
+
+
+class SequenceDataModule(LightningDataModule):
+    """Makes each split when it is first needed, and its batches on the device that asks.
+
+    Args:
+        dataset: knows its spec and its splits.
+        batch_size: sequences in a batch, over all devices together: two devices take half each
+            and train as one does.
+        bucket: puts sequences of like length into a batch.
+        seed: seeds the order of the batches.
+
+    Raises:
+        InputError: a batch size below 1 or below the number of devices.
+    """
+
+    def __init__(
+        self, dataset: Dataset, *, batch_size: int = 64, bucket: bool = True, seed: int = 0
+    ) -> None:
+        super().__init__()
+        check_at_least("loader.batch_size", batch_size)
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.bucket = bucket
+        self.seed = seed
+        self.examples = cache(dataset.split)
+
+    @property
+    def test_splits(self) -> tuple[Split, ...]:
+        """The test sets in the order of the test dataloaders."""
+        return tuple(name for name in self.dataset.splits if name.startswith("test"))
+
+    @property
+    def spec(self) -> Spec:
+        return self.dataset.spec
+
+    def train_dataloader(self) -> BatchLoader:
+        # A model overfits on the same few batches again and again only if their order stays.
+        fixed = self.trainer is not None and self.trainer.overfit_batches > 0
+        return self._loader("train", shuffle=not fixed)
+
+    def val_dataloader(self) -> BatchLoader:
+        return self._loader("val")
+
+    def test_dataloader(self) -> list[BatchLoader]:
+        return [self._loader(name) for name in self.test_splits]
+
+    def _loader(self, name: Split, shuffle: bool = False) -> BatchLoader:
+        rank = 0 if self.trainer is None else self.trainer.global_rank
+        world_size = 1 if self.trainer is None else self.trainer.world_size
+        if self.batch_size < world_size:
+            raise InputError(
+                f"loader.batch_size={self.batch_size} is shared by {world_size} devices and must "
+                f"be at least {world_size}"
+            )
+        examples = self.examples(name)
+        sampler = LengthBucketSampler(
+            examples.lengths,
+            batch_size=self.batch_size,
+            shuffle=shuffle,
+            bucket=self.bucket,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+        )
+        return BatchLoader(examples, sampler)

@@ -1,0 +1,56 @@
+"""What a run prints when it is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from lightning import Trainer
+from rich.console import Console
+from rich.table import Table
+
+from seqlab.data.batch import Spec
+
+
+def final_scores(trainer: Trainer) -> dict[str, float]:
+    """What the trainer logged last, by name."""
+    return {name: value.item() for name, value in trainer.callback_metrics.items()}
+
+
+def print_results(scores: Mapping[str, float], spec: Spec, folder: Path) -> None:
+    """Prints the test scores, the headline's first, beside what is trivial and what is possible."""
+    console = Console()
+    stages = [s for s in ("test", "test_long") if any(k.startswith(f"{s}/") for k in scores)]
+    names = dict.fromkeys(
+        key.partition("/")[2] for key in scores if key.partition("/")[0] in stages
+    )
+    table = Table(title="Results of the best checkpoint", title_justify="left")
+    table.add_column("metric")
+    for stage in stages:
+        table.add_column(stage, justify="right")
+    table.add_column("trivial", justify="right")
+    table.add_column("optimum", justify="right")
+    for name in sorted(names, key=lambda name: name != spec.metric):
+        headline = name == spec.metric
+        table.add_row(
+            name,
+            *(_number(scores.get(f"{stage}/{name}")) for stage in stages),
+            _number(spec.trivial) if headline else "",
+            _number(spec.optimum, "unknown") if headline else "",
+            style="bold" if headline else None,
+        )
+    console.print(table)
+    # Paths are printed whole, to be copied.
+    console.print(f"run folder   {folder}", soft_wrap=True, highlight=False)
+    console.print(f"to look at   tensorboard --logdir {folder}", soft_wrap=True, highlight=False)
+
+
+def _number(value: float | None, missing: str = "") -> str:
+    if value is None:
+        return missing
+    return (
+        f"{value:.4f}"
+        if math.isfinite(value) and (abs(value) >= 1e-3 or value == 0)
+        else f"{value:.3g}"
+    )

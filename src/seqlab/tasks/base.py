@@ -1,0 +1,178 @@
+"""What all four families share: the steps, logging, optimiser and schedule."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torchmetrics import Metric
+
+from seqlab.data.batch import Batch, Spec
+from seqlab.errors import NonFiniteLossError
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+MakeScheduler = Callable[[Optimizer, int], LRScheduler | ReduceLROnPlateau]
+STAGES = ("train", "val", "test", "test_long")
+
+
+class Task(LightningModule, ABC):
+    """Trains and measures a network; a family adds its loss and its metrics.
+
+    Metrics are computed over the epoch from what was accumulated, never averaged over batches.
+
+    Args:
+        network: the network to train.
+        spec: what the data looks like.
+        optimizer: makes the optimiser from the parameters.
+        scheduler: makes the learning-rate schedule from the optimiser and the number of steps.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        spec: Spec,
+        optimizer: MakeOptimizer,
+        scheduler: MakeScheduler,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.spec = spec
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.plateau: ReduceLROnPlateau | None = None
+        self._plateau_state: dict[str, Any] | None = None
+        # No submodules: they hold no weights, and summary and checkpoint are about the network.
+        self._meters = {stage: self.new_meter(stage) for stage in STAGES}
+
+    @abstractmethod
+    def new_meter(self, stage: str) -> Meter:
+        """The metrics of one stage: train, val, test or test_long."""
+
+    @abstractmethod
+    def measure(self, batch: Batch, stage: str) -> tuple[Tensor, Any]:
+        """The mean loss over the batch, and what the stage's metrics are computed from."""
+
+    def meter(self, stage: str) -> Meter:
+        """The accumulated metrics of a stage."""
+        return self._meters[stage]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss, outputs = self.measure(batch, "train")
+        due = (self.global_step + 1) % self.trainer.log_every_n_steps == 0
+        # Looking at a number on an accelerator waits for all its work: only when it is logged.
+        if (due or loss.device.type == "cpu") and not torch.isfinite(loss):
+            raise NonFiniteLossError(
+                f"the loss became {loss.item()} at step {self.global_step} "
+                f"(epoch {self.current_epoch})"
+            )
+        self.meter("train").update(loss.detach(), outputs, batch)
+        if due:
+            # Every step would cost more than the step's own bookkeeping.
+            self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(batch))
+        return loss * batch.share if batch.share != 1.0 else loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self._evaluate(batch, ("test", "test_long")[dataloader_idx])
+
+    def on_train_epoch_end(self) -> None:
+        self._finish("train")
+
+    def on_validation_epoch_end(self) -> None:
+        scores = self._finish("val")
+        if self.plateau is not None and scores and not self.trainer.sanity_checking:
+            self.plateau.step(scores["loss"])
+
+    def on_test_epoch_end(self) -> None:
+        for stage in ("test", "test_long"):
+            self._finish(stage)
+
+    def _evaluate(self, batch: Batch, stage: str) -> None:
+        loss, outputs = self.measure(batch, stage)
+        self.meter(stage).update(loss, outputs, batch)
+
+    def _finish(self, stage: str) -> dict[str, Tensor]:
+        """Computes, logs and resets a stage's metrics."""
+        meter = self.meter(stage)
+        if not meter.update_called:
+            return {}
+        scores = {} if self.trainer.sanity_checking else meter.compute()
+        meter.reset()
+        headline = self.spec.metric
+        for name, score in scores.items():
+            if stage == "train" and name == "loss":
+                continue  # logged by the step, under the same name
+            # Every device holds the same value already; sync_dist says so to Lightning.
+            self.log(
+                f"{stage}/{name}", score, prog_bar=name == headline, sync_dist=True, batch_size=1
+            )
+        return scores
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer(p for p in self.parameters() if p.requires_grad)
+        scheduler = self.make_scheduler(optimizer, self.trainer.estimated_stepping_batches)  # type: ignore[arg-type]
+        if isinstance(scheduler, ReduceLROnPlateau):
+            # Lightning steps a plateau after the epoch's checkpoint is saved, which then lacks it.
+            self.plateau = scheduler
+            if self._plateau_state is not None:
+                scheduler.load_state_dict(self._plateau_state)
+            return optimizer
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.plateau is not None:
+            checkpoint["plateau"] = self.plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._plateau_state = checkpoint.get("plateau")
+        if self.plateau is not None and self._plateau_state is not None:
+            self.plateau.load_state_dict(self._plateau_state)
+
+
+class Meter(Metric, ABC):
+    """A stage's metrics: accumulates over the epoch on all devices, then computes all at once.
+
+    `update(loss, outputs, batch)` takes what `Task.measure` returned; `compute()` returns a score
+    for each name, "loss" among them: the mean over all examples.
+    """
+
+    full_state_update = False
+    loss_sum: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("loss_sum", torch.zeros((), dtype=torch.float64), "sum")
+        self.add_state("count", torch.zeros((), dtype=torch.float64), "sum")
+
+    def update(self, loss: Tensor, outputs: Any, batch: Batch) -> None:
+        """Accumulates one batch."""
+        if self.device != loss.device:
+            self.to(loss.device)
+        self.loss_sum += loss.double() * len(batch)
+        self.count += len(batch)
+        self.collect(outputs, batch)
+
+    def compute(self) -> dict[str, Tensor]:
+        """All scores over what was accumulated."""
+        return {"loss": self.loss_sum / self.count, **self.scores()}
+
+    @abstractmethod
+    def collect(self, outputs: Any, batch: Batch) -> None:
+        """Keeps what `scores` needs."""
+
+    @abstractmethod
+    def scores(self) -> dict[str, Tensor]:
+        """The family's scores by name."""

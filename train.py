@@ -1,0 +1,42 @@
+"""The main job on one screen: compose, data, network, task, trainer, fit, test.
+
+python train.py data=parity model=lstm model.encoder.hidden_size=128 trainer.max_epochs=20
+"""
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from seqlab.config import run
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(config: DictConfig) -> None:
+    """Trains one configuration, tests its best checkpoint, and fills the run's folder."""
+    # Heavy imports stay in here: `--help` and a mistyped override answer without them.
+    from seqlab.build import build_data, build_network, build_task, build_trainer
+    from seqlab.runs.checkpoint import best_checkpoint, starting_checkpoint
+    from seqlab.runs.folder import RunFolder
+    from seqlab.runs.report import final_scores, print_results
+    from seqlab.runs.setup import prepare
+
+    with RunFolder(HydraConfig.get().runtime.output_dir, config) as folder:
+        prepare(config.seed)
+        data = build_data(config)
+        network = build_network(config, data.spec)
+        task = build_task(config, network, data.spec)
+        trainer = build_trainer(config)
+
+        trainer.fit(task, data, ckpt_path=starting_checkpoint(config.ckpt_path, folder.path, task))
+        scores = final_scores(trainer)
+        best = best_checkpoint(trainer)
+        trainer.test(task, data, ckpt_path=best, verbose=False)
+        scores |= final_scores(trainer)
+
+        folder.end("finished", task=task, metrics=scores, best_checkpoint=best)
+        if trainer.is_global_zero:
+            print_results(scores, data.spec, folder.path)
+
+
+if __name__ == "__main__":
+    run(main)
