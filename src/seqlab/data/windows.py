@@ -1,0 +1,206 @@
+"""Windows of series: ranges of rows of the one store, gathered when a batch asks for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from seqlab.data.batch import Batch, SeriesContext
+from seqlab.data.series import SeriesStore
+from seqlab.errors import InputError
+
+
+@dataclass(kw_only=True)
+class Windows:
+    """A split's windows: each a history and the horizon behind it.
+
+    A window is told by its series and its cut, the number of the series' values before the
+    forecast. No list of windows is kept: window number n belongs to the series whose range of
+    numbers holds n.
+
+    Attributes:
+        store: the series.
+        window: longest history; a window near the series' start has a shorter one.
+        horizon: steps to forecast.
+        first_cuts: (series,) the first window's cut.
+        counts: (series,) how many windows each series has.
+        stride: steps from one cut to the next.
+        naive_error, naive_square, deviation: (series, channel), see `SeriesContext`.
+    """
+
+    store: SeriesStore
+    window: int
+    horizon: int
+    first_cuts: Tensor
+    counts: Tensor
+    stride: int = 1
+    naive_error: Tensor
+    naive_square: Tensor
+    deviation: Tensor
+    ends: Tensor = field(init=False)
+    first: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ends = self.counts.cumsum(0)
+        self.first = _first_values(self.store)
+        last_cuts = self.first_cuts + (self.counts - 1) * self.stride
+        self._in_past = bool((last_cuts + self.horizon <= self.store.lengths).all())
+        if self.store.known_starts is not None:
+            reach = self.store.known_starts.diff()
+            short = (self.counts > 0) & (last_cuts + self.horizon > reach)
+            if short.any():
+                number = int(short.nonzero()[0])
+                raise InputError(
+                    f"series {self.store.names[number]!r} has known covariates up to "
+                    f"{self.store.time(number, int(reach[number]) - 1)} only, but a forecast of "
+                    f"{self.horizon} steps needs them up to "
+                    f"{self.store.time(number, int(last_cuts[number]) + self.horizon - 1)}; give "
+                    "them for the future too, or make them past covariates"
+                )
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    @property
+    def lengths(self) -> Tensor:
+        """(windows,) the length of each history."""
+        if bool((self.first_cuts >= self.window).all()):
+            return torch.tensor(self.window).expand(len(self))
+        _, cuts = self.locate(torch.arange(len(self)))
+        return cuts.clamp(max=self.window)
+
+    def locate(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """The series and the cut of each window, (windows,) both."""
+        series = torch.searchsorted(self.ends, indices, right=True)
+        number = indices - (self.ends - self.counts)[series]
+        return series, self.first_cuts[series] + number * self.stride
+
+    def batch(self, indices: Tensor, share: float = 1.0) -> Batch:
+        """Gathers the windows at `indices`, cut at the longest history among them."""
+        store = self.store
+        series, cuts = self.locate(indices)
+        lengths = cuts.clamp(max=self.window)
+        steps = torch.arange(int(lengths.max()))
+        ahead = torch.arange(self.horizon)
+        begin = store.starts[series] + cuts
+        rows = (begin - lengths)[:, None] + steps
+        features = [_rows(store.values, rows)]
+        if store.past is not None:
+            features.append(_rows(store.past, rows))
+        future = None
+        if store.known is not None and store.known_starts is not None:
+            known_begin = store.known_starts[series] + cuts
+            features.append(_rows(store.known, (known_begin - lengths)[:, None] + steps))
+            future = _rows(store.known, known_begin[:, None] + ahead)
+        inputs = features[0] if len(features) == 1 else torch.cat(features, dim=-1)
+        if int(lengths.min()) < len(steps):
+            # Behind a short history stands what comes after it, which nobody may see.
+            inputs = inputs.masked_fill((steps >= lengths[:, None])[..., None], 0.0)
+        targets = _rows(store.values, begin[:, None] + ahead)
+        if not self._in_past:
+            beyond = cuts[:, None] + ahead >= store.lengths[series][:, None]
+            targets = targets.masked_fill(beyond[..., None], torch.nan)
+        return Batch(
+            inputs=inputs,
+            lengths=lengths,
+            targets=targets,
+            share=share,
+            context=SeriesContext(
+                series=series,
+                age=cuts,
+                first=self.first[series],
+                naive_error=self.naive_error[series],
+                naive_square=self.naive_square[series],
+                deviation=self.deviation[series],
+                future=future,
+                static=None if store.static is None else store.static[series],
+            ),
+        )
+
+
+def cut_windows(
+    store: SeriesStore,
+    *,
+    window: int,
+    horizon: int,
+    first_cuts: Tensor,
+    last_cuts: Tensor,
+    stride: int = 1,
+    period: int = 1,
+    scale_until: Tensor | None = None,
+) -> Windows:
+    """Cuts every series at `first_cuts`, and on in steps of `stride` up to `last_cuts`.
+
+    Args:
+        store: the series.
+        window: longest history.
+        horizon: steps to forecast.
+        first_cuts: (series,) values before the first forecast of each series.
+        last_cuts: (series,) values before the last one; below the first for no window.
+        stride: steps from one cut to the next.
+        period: steps of a season, for the scales of MASE and RMSSE.
+        scale_until: (series,) how many values of each series the metrics' scales are taken from;
+            `first_cuts` if None, so that no scale sees what is to be forecast.
+    """
+    until = first_cuts if scale_until is None else scale_until
+    error, square, deviation = _scales(store, until, period)
+    counts = ((last_cuts - first_cuts) // stride + 1).clamp(min=0)
+    return Windows(
+        store=store,
+        window=window,
+        horizon=horizon,
+        first_cuts=first_cuts,
+        counts=counts,
+        stride=stride,
+        naive_error=error,
+        naive_square=square,
+        deviation=deviation,
+    )
+
+
+def future_windows(store: SeriesStore, *, window: int, horizon: int, period: int = 1) -> Windows:
+    """One window a series, whose horizon lies behind the series' end; its targets are NaN.
+
+    Raises:
+        InputError: known covariates do not reach to the horizon's end.
+    """
+    lengths = store.lengths
+    return cut_windows(
+        store, window=window, horizon=horizon, first_cuts=lengths, last_cuts=lengths, period=period
+    )
+
+
+def _rows(table: Tensor, rows: Tensor) -> Tensor:
+    flat = rows.flatten().clamp(max=len(table) - 1)
+    return table.index_select(0, flat).view(*rows.shape, -1)
+
+
+def _first_values(store: SeriesStore) -> Tensor:
+    """Each series' first observed value, (series, channel)."""
+    first = store.values[store.starts[:-1]]
+    for number, channel in first.isnan().nonzero().tolist():
+        column = store.values[store.starts[number] : store.starts[number + 1], channel]
+        first[number, channel] = column[~column.isnan()][0]
+    return first
+
+
+def _scales(store: SeriesStore, until: Tensor, period: int) -> tuple[Tensor, Tensor, Tensor]:
+    """In-sample seasonal naive errors and standard deviations before `until`, by series.
+
+    With no more than one season of values the errors are those of the last-value forecast.
+    """
+    error = torch.zeros(len(store), store.values.shape[1])
+    square, deviation = torch.zeros_like(error), torch.zeros_like(error)
+    for number, (begin, count) in enumerate(
+        zip(store.starts[:-1].tolist(), until.tolist(), strict=True)
+    ):
+        past = store.values[begin : begin + count]
+        lag = period if count > period else 1
+        change = past[lag:] - past[:-lag]
+        error[number] = change.abs().nanmean(dim=0).nan_to_num()
+        square[number] = change.square().nanmean(dim=0).nan_to_num()
+        centred = past - past.nanmean(dim=0)
+        deviation[number] = centred.square().nanmean(dim=0).sqrt().nan_to_num()
+    return error, square, deviation
