@@ -30,7 +30,7 @@ def instantiate(node: Any, key: str, **arguments: Any) -> Any:
     """
     if not node:
         return None
-    values = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    values: Any = OmegaConf.to_container(node, resolve=True)
     _check(values, key, set(arguments))
     # Checked as a whole first: then what goes wrong inside is the target's own error, unwrapped.
     return _make(values, arguments)

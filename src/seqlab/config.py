@@ -24,7 +24,7 @@ TELLS_ERRORS = "SEQLAB_TELLS_ERRORS"
 OmegaConf.register_new_resolver("short_hash", lambda: secrets.token_hex(3), use_cache=True)
 
 
-def run(main: Callable[[], Any]) -> None:
+def run(main: Callable[..., Any]) -> None:
     """Runs a Hydra main function; what a user can cause ends in one line and exit status 1 or 2.
 
     `HYDRA_FULL_ERROR=1` shows the traceback instead.
@@ -61,23 +61,24 @@ def explain(error: BaseException) -> str | None:
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
+    message: str | None = None
     if isinstance(error, MissingConfigException):
-        return _missing_option(error)
-    if isinstance(error, OverrideParseException):
-        return f"cannot read the override {error.override!r}: {_first_line(error)}"
-    if isinstance(error, (HydraException, OmegaConfBaseException)):
-        return _unknown_key(error) or _first_line(error)
-    if isinstance(error, (InputError, NonFiniteLossError)):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
+        message = _missing_option(error)
+    elif isinstance(error, OverrideParseException):
+        message = f"cannot read the override {error.override!r}: {_first_line(error)}"
+    elif isinstance(error, (HydraException, OmegaConfBaseException)):
+        message = _unknown_key(error) or _first_line(error)
+    elif isinstance(error, (InputError, NonFiniteLossError)):
+        message = str(error)
+    elif isinstance(error, OSError) and error.strerror:
         place = f" {error.filename!r}" if error.filename else ""
-        return (
+        message = (
             f"cannot read or write{place}: {error.strerror}; free some space, or choose another "
             "folder with hydra.run.dir=PATH"
         )
-    if type(error).__name__ == "MisconfigurationException":
-        return _misconfigured(error)
-    return None
+    elif type(error).__name__ == "MisconfigurationException":
+        message = _misconfigured(error)
+    return message
 
 
 def _misconfigured(error: BaseException) -> str:

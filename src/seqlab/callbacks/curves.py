@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,5 @@ class CurvesLogger(Logger):
             writer.writerows(rows)
 
     @rank_zero_only
-    def log_hyperparams(
-        self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
-    ) -> None:
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """The run's `config.yaml` is the record of these."""

@@ -74,7 +74,7 @@ class LastCheckpoint(Checkpoint):
         raise KeyboardInterrupt
 
     def _save(self, trainer: Trainer) -> None:
-        if trainer.fast_dev_run:
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         # Saved beside and renamed: a crash while saving leaves the last good one.
         part = self.path.with_suffix(".part")

@@ -61,7 +61,7 @@ class SequenceDataModule(LightningDataModule):
 
     def train_dataloader(self) -> BatchLoader:
         # A model overfits on the same few batches again and again only if their order stays.
-        fixed = self.trainer is not None and self.trainer.overfit_batches > 0
+        fixed = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
         return self._loader("train", shuffle=not fixed)
 
     def val_dataloader(self) -> BatchLoader:

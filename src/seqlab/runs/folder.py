@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -67,10 +68,8 @@ class RunFolder:
             return
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
         reason = "interrupted" if interrupted else explain(error) or f"{kind.__name__}: {error}"  # type: ignore[union-attr]
-        try:
+        with suppress(OSError):  # a full disk is the error that is already on its way
             self.end("interrupted" if interrupted else "failed", reason=reason)
-        except OSError:  # a full disk is the error that is already on its way
-            pass
         # In a sweep the error goes up to where the other jobs are started.
         if HydraConfig.get().mode is RunMode.RUN and not interrupted and not wants_traceback():
             leave(error)

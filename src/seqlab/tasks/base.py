@@ -65,7 +65,7 @@ class Task(LightningModule, ABC):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss, outputs = self.measure(batch, "train")
-        due = (self.global_step + 1) % self.trainer.log_every_n_steps == 0
+        due = (self.global_step + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
         # Looking at a number on an accelerator waits for all its work: only when it is logged.
         if (due or loss.device.type == "cpu") and not torch.isfinite(loss):
             raise NonFiniteLossError(
