@@ -99,8 +99,10 @@ class Sentiment(ClassificationDataset):
 
         # As many remarks as fit, some of them before the verdict.
         most = int(lengths.max()) // 6
-        picks = rng.integers(0, words.REMARK_TABLE.shape[1], (rows, most))
-        remarks = words.REMARK_TABLE[topics[:, None], picks]
+        choices = words.REMARK_TABLE.shape[1]
+        # From a random one on, with a stride that changes both what is remarked and when.
+        picks = rng.integers(0, choices, (rows, 1)) + np.arange(most) * (len(words.TIMES) + 1)
+        remarks = words.REMARK_TABLE[topics[:, None], picks % choices]
         room = lengths - (verdict > 0).sum(1)
         fit = (remarks > 0).sum(2).cumsum(1) <= room[:, None]
         ahead = np.arange(most) < rng.integers(0, fit.sum(1) + 1)[:, None]
@@ -147,9 +149,7 @@ def _write_verdicts(
 
     adjectives = _any(rng, words.ADJECTIVE_TABLE[topics[:, None], praises])
     replaced = (rng.random(rows) < unseen)[:, None] & (both == rng.integers(0, 2, (rows, 1)))
-    adjectives = np.where(
-        replaced, _any(rng, words.KEPT_OUT_ADJECTIVE_TABLE[praises]), adjectives
-    )
+    adjectives = np.where(replaced, _any(rng, words.KEPT_OUT_ADJECTIVE_TABLE[praises]), adjectives)
     subjects = np.where(
         rng.random((rows, 2)) < unseen,
         _two(rng, words.KEPT_OUT_SUBJECT_TABLE[topics]),
