@@ -83,9 +83,9 @@ class Motion(ClassificationDataset):
         values += (gravity + offsets)[:, None].astype(np.float32)
         for harmonic in HARMONICS:
             swing = self._model.turned(swings[..., harmonic - 1], turn)[:, None]
-            wave = np.exp(1j * harmonic * angle).astype(np.complex64)[..., None]
-            values += swing.real.astype(np.float32) * wave.real
-            values -= swing.imag.astype(np.float32) * wave.imag
+            cos, sin = (wave(harmonic * angle).astype(np.float32) for wave in (np.cos, np.sin))
+            values += np.real(swing).astype(np.float32) * cos[..., None]
+            values -= np.imag(swing).astype(np.float32) * sin[..., None]
         values *= valid_positions(lengths)[..., None]
         return Draw(values, labels)
 

@@ -164,26 +164,26 @@ class MotionModel:
             waves = np.exp(1j * factor * step * time[:, None] * np.arange(-1, 5))
             # S_k = Σ_t e^{ikωt} over each window's readings, k = −1 … 4.
             summed = {k: waves[:, k + 1].cumsum()[lengths - 1] for k in range(-1, 5)}
-            p, q = 0.0, 0.0
+            p = np.zeros((len(values), self.turns, self.phases))
+            q = np.zeros((len(values), self.phases))
             for h in HARMONICS:
                 waved = np.einsum("ntc,t->nc", values, waves[:, h + 1].astype(np.complex64))
                 x = (waved - (shrink * summed[h])[:, None] * sums) / noise
                 one = summed[h] * (1 - shrink * lengths) / noise
                 z = x @ swings[:, :, h - 1].T
                 z -= one[:, None] * (pull * swings[:, :, h - 1]).sum(1)
-                p = p + (z[..., None] * np.exp(1j * h * phases)).real
+                p += (z[..., None] * np.exp(1j * h * phases)).real
                 for k in HARMONICS:
                     a, b = unturned[:, h - 1], unturned[:, k - 1]
                     same = summed[h + k] - shrink * summed[h] * summed[k]
                     other = summed[h - k] - shrink * summed[h] * summed[k].conj()
-                    q = q + (
+                    q += (
                         (a @ b) * same[:, None] * np.exp(1j * (h + k) * phases)
                         + (a @ b.conj()) * other[:, None] * np.exp(1j * (h - k) * phases)
                     ).real / (2 * noise)
             q = q[:, None] + precision
-            parts.append(
-                _log_sum((p + precision) ** 2 / (2 * q) - 0.5 * np.log(q / precision)) + weight
-            )
+            logs = (p + precision) ** 2 / (2 * q) - 0.5 * np.log(q / precision)
+            parts.append(_log_sum(logs) + weight)
         return _log_sum(np.stack(parts, axis=-1)) - precision / 2 - np.log(self.phases)
 
 

@@ -126,30 +126,32 @@ class SyntheticDataset(ABC):
         if name == "test_long" and self.long_lengths is not None:
             low, high = self.long_lengths
         rng = np.random.default_rng([self.seed, SPLITS.index(name)])
-        store: dict[str, np.ndarray] = {}
+        store = _Store(size, high)
         remaining = self.quotas(size)
-        filled, idle = 0, 0
+        idle = 0
         step, choices = self.length_step, (high - low) // self.length_step + 1
         # Short splits draw short chunks.
         chunk = max(256, min(CHUNK_ROWS, CHUNK_POSITIONS // high, 2 * size))
-        while filled < size:
+        while store.filled < size:
             lengths = low + step * rng.integers(0, choices, chunk)
             drawn = self.draw(rng, lengths, name)
             rows = self._rows(drawn, name)
             if drawn.lengths is not None:
                 lengths = drawn.lengths
                 rows = rows[(lengths[rows] >= low) & (lengths[rows] <= high)]
-            rows = rows[: size - filled] if remaining is None else _fill(drawn, rows, remaining)
+            if remaining is None:
+                rows = rows[: size - store.filled]
+            else:
+                rows = _fill(drawn, rows, remaining)
             idle = 0 if len(rows) else idle + 1
             if idle > PATIENCE:
                 raise InputError(
-                    f"only {filled} of {size} sequences for {name} can be made with these settings "
-                    f"(lengths {low} to {high}); allow longer sequences, a larger vocabulary, "
-                    "another balance or a smaller split"
+                    f"only {store.filled} of {size} sequences for {name} can be made with these "
+                    f"settings (lengths {low} to {high}); allow longer sequences, a larger "
+                    "vocabulary, another balance or a smaller split"
                 )
-            _put(store, filled, size, high, drawn, lengths, rows)
-            filled += len(rows)
-        tensors = {key: torch.from_numpy(array) for key, array in store.items()}
+            store.add(drawn, lengths, rows)
+        tensors = {name: torch.from_numpy(array) for name, array in store.arrays.items()}
         return Examples(**tensors)
 
     def _rows(self, drawn: Draw, name: Split) -> np.ndarray:
@@ -178,30 +180,36 @@ def _fill(drawn: Draw, rows: np.ndarray, remaining: np.ndarray) -> np.ndarray:
     return rows[np.sort(np.concatenate(kept))]
 
 
-def _put(
-    store: dict[str, np.ndarray],
-    filled: int,
-    size: int,
-    width: int,
-    drawn: Draw,
-    lengths: np.ndarray,
-    rows: np.ndarray,
-) -> None:
-    """Copies the chosen rows into the split's arrays, which the first chunk allocates."""
-    columns = {"inputs": drawn.inputs, "targets": drawn.targets, "lengths": lengths}
-    if drawn.evidence is not None:
-        columns["evidence"] = drawn.evidence
-    for key, array in columns.items():
-        padded = key in ("inputs", "evidence")
-        if key not in store:
-            shape = (size, width, *array.shape[2:]) if padded else (size, *array.shape[1:])
-            dtype = np.dtype(np.int32) if key == "lengths" else array.dtype
-            store[key] = np.zeros(shape, dtype)
-        place = store[key][filled : filled + len(rows)]
-        if padded:
-            place[:, : array.shape[1]] = array[rows, :width]
-        else:
-            place[:] = array[rows]
+class _Store:
+    """A split's arrays while they fill up; the first rows allocate them."""
+
+    def __init__(self, size: int, width: int) -> None:
+        self.size = size
+        self.width = width
+        self.filled = 0
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def add(self, drawn: Draw, lengths: np.ndarray, rows: np.ndarray) -> None:
+        """Copies the chosen rows behind those that are there."""
+        end = self.filled + len(rows)
+        columns = {
+            "inputs": drawn.inputs,
+            "lengths": lengths.astype(np.int32),
+            "targets": drawn.targets,
+            "evidence": drawn.evidence,
+        }
+        for name, array in columns.items():
+            if array is None:
+                continue
+            if name not in self.arrays:
+                time = (self.width,) if array.ndim > 1 else ()
+                self.arrays[name] = np.zeros((self.size, *time, *array.shape[2:]), array.dtype)
+            part = self.arrays[name][self.filled : end]
+            if array.ndim > 1:
+                part[:, : array.shape[1]] = array[rows, : self.width]
+            else:
+                part[:] = array[rows]
+        self.filled = end
 
 
 def valid_positions(lengths: np.ndarray, width: int | None = None) -> np.ndarray:
