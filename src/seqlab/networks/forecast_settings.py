@@ -1,0 +1,91 @@
+"""Which settings of a forecaster go together, and with which series."""
+
+from __future__ import annotations
+
+from seqlab.data.batch import SeriesSpec, Spec
+from seqlab.errors import InputError, check_at_least
+from seqlab.nn.scaling import NORMALISERS
+
+
+def check_settings(
+    spec: Spec,
+    *,
+    head: str,
+    normaliser: str,
+    decoder: str,
+    log: bool,
+    difference: int,
+    series_embedding: int,
+    attends: bool,
+) -> SeriesSpec:
+    """What the spec tells of the series.
+
+    Raises:
+        InputError: settings that cannot work together or with the data.
+    """
+    series = spec.series
+    if spec.task != "forecasting" or series is None:
+        raise InputError(
+            f"task=forecasting needs series, but this data is for task={spec.task}; leave out "
+            "task=, which the data sets itself"
+        )
+    check_at_least("task.difference", difference, 0)
+    check_at_least("task.series_embedding", series_embedding, 0)
+    if normaliser not in (*NORMALISERS, "reversible"):
+        raise InputError(
+            f"task.normaliser={normaliser!r} must be {', '.join(NORMALISERS)} or reversible"
+        )
+    if decoder not in ("direct", "recursive", "attention"):
+        raise InputError(f"task.decoder={decoder!r} must be direct, recursive or attention")
+    if decoder == "attention" and not attends:
+        raise InputError(
+            "task.decoder=attention needs an attention; add model/attention=additive (or general, "
+            "dot, scaled_dot, multihead)"
+        )
+    if not series.autoregressive:
+        _check_regression(
+            {
+                "task.decoder": decoder != "direct" and decoder,
+                "task.normaliser": normaliser != "none" and normaliser,
+                "task.log": log,
+                "task.difference": difference,
+                "task.head": head == "negative_binomial" and head,
+            }
+        )
+    if series_embedding and series.num_series == 1:
+        raise InputError(
+            f"task.series_embedding={series_embedding} tells series apart, but there is only one; "
+            "set it to 0"
+        )
+    if log and series.smallest <= 0:
+        raise InputError(
+            f"task.log=true needs positive values, but {series.smallest_at} is {series.smallest}; "
+            "use task.log=false"
+        )
+    if head == "negative_binomial":
+        _check_counts(series)
+        if NORMALISERS.get(normaliser, NORMALISERS["standard"]).shifts or log or difference:
+            raise InputError(
+                "task.head=negative_binomial forecasts counts, which can be scaled but not moved; "
+                "use task.normaliser=mean or none, task.log=false and task.difference=0"
+            )
+    return series
+
+
+def _check_regression(wrong: dict[str, object]) -> None:
+    for key, value in wrong.items():
+        if value:
+            raise InputError(
+                f"{key}={value} is for forecasting a series from its own past, but this data asks "
+                "for one target a sequence; leave it out"
+            )
+
+
+def _check_counts(series: SeriesSpec) -> None:
+    if series.smallest < 0 or not series.integral:
+        found = f"{series.smallest_at} is {series.smallest}"
+        raise InputError(
+            "task.head=negative_binomial needs whole numbers from 0 on, but "
+            f"{found if series.smallest < 0 else 'some values are fractions'}; use "
+            "task.head=gaussian, student_t or quantile"
+        )
