@@ -20,6 +20,19 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 # Set beside it when it was not the user who set it; the processes that a run starts inherit both.
 TELLS_ERRORS = "SEQLAB_TELLS_ERRORS"
 
+HELP = """SeqLab: trains one configuration, tests its best checkpoint, and fills the run's folder.
+
+  python train.py                                   BiGRU with attention on magic_token
+  python train.py data=parity model=lstm            other data, another model
+  python train.py model.encoder.hidden_size=128     any key that `--cfg job` shows
+  python train.py -m model=rnn,gru,lstm seed=1,2,3  a sweep
+
+Choose one option of each group with group=option:
+{groups}
+
+`python train.py --cfg job` shows every key and its value, `--hydra-help` the flags of Hydra.
+"""
+
 # Cached, so that a run's folder keeps its name; random, so that two jobs never share one.
 OmegaConf.register_new_resolver("short_hash", lambda: secrets.token_hex(3), use_cache=True)
 
@@ -29,6 +42,9 @@ def run(main: Callable[..., Any]) -> None:
 
     `HYDRA_FULL_ERROR=1` shows the traceback instead.
     """
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(HELP.format(groups="\n".join(_choices())))  # noqa: T201
+        return
     if wants_traceback():
         main()
         return
@@ -90,7 +106,7 @@ def _misconfigured(error: BaseException) -> str:
 
 def _missing_option(error: Any) -> str:
     group, _, name = str(error.missing_cfg_file or "").rpartition("/")
-    options = list(error.options or [])
+    options = [option for option in error.options or [] if not option.startswith("_")]
     if not options:
         return _first_line(error)
     return f"{group}={name} does not exist{nearest(name, options)} one of {', '.join(options)}"
@@ -103,25 +119,36 @@ def _unknown_key(error: BaseException) -> str | None:
     if match is None:
         return None
     key = match[1].partition("@")[0]
-    if "/" in key or "defaults list" in message:
+    composed = _root(error)
+    if "/" in key or composed is None:
         return f"{key} is not a config group{nearest(key, groups(), 'the groups are')}"
-    keys = _all_keys()
+    keys = list(keys_of(composed))
     parent, _, leaf = key.rpartition(".")
     siblings = [name for name in keys if name.rpartition(".")[0] == parent]
-    close = difflib.get_close_matches(leaf, [name.rpartition(".")[2] for name in siblings], 1, 0.6)
-    if close:
-        found = ".".join(filter(None, (parent, close[0])))
-        return f"{key} is not a setting; did you mean {found}?"
     elsewhere = [name for name in keys if name.rpartition(".")[2] == leaf]
-    if elsewhere:
-        return f"{key} is not a setting; did you mean {' or '.join(elsewhere[:3])}?"
-    if siblings:
-        return f"{key} is not a setting; {parent or 'the top level'} has {_listed(siblings)}"
-    return f"{key} is not a setting{nearest(key, keys, 'see --cfg job; the first are')}"
+    close = difflib.get_close_matches(leaf, [name.rpartition(".")[2] for name in siblings], 1)
+    if close:
+        hint = f"did you mean {'.'.join(filter(None, (parent, close[0])))}?"
+    elif elsewhere:
+        hint = f"did you mean {' or '.join(elsewhere[:3])}?"
+    elif siblings:
+        hint = (
+            f"{parent or 'the top level'} has {', '.join(s.rpartition('.')[2] for s in siblings)}"
+        )
+    else:
+        hint = "`python train.py --cfg job` shows all"
+    return f"{key} is not a setting; {hint}"
+
+
+def _root(error: BaseException) -> DictConfig | None:
+    """The configuration that an override did not fit."""
+    cause = error.__cause__
+    node = getattr(cause, "parent_node", None)
+    return None if node is None else node._get_root()
 
 
 def nearest(name: str, options: list[str], otherwise: str = "use") -> str:
-    """ "; did you mean x?", and the options where nothing is near."""
+    """A hint at the nearest option, and the options where none is near."""
     close = difflib.get_close_matches(name, options, 1, 0.5)
     if close and otherwise == "use":
         return f"; did you mean {close[0]}? Use"
@@ -132,26 +159,16 @@ def nearest(name: str, options: list[str], otherwise: str = "use") -> str:
 
 def groups() -> list[str]:
     """All config groups."""
-    return sorted(str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir())
+    folders = (path.relative_to(CONF) for path in CONF.rglob("*") if path.is_dir())
+    return sorted(str(path) for path in folders if path.parts[0] != "hydra")
 
 
-def _all_keys() -> list[str]:
-    """All keys of the configuration that is composed without the mistyped override."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    GlobalHydra.instance().clear()
-    chosen = [
-        word
-        for word in sys.argv[1:]
-        if re.match(r"^[\w/]+=", word) and word.partition("=")[0] in groups()
-    ]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        try:
-            composed = compose("train", overrides=chosen)
-        except Exception:  # the choices themselves may be wrong too
-            composed = compose("train")
-    return list(keys_of(composed))
+def _choices() -> Iterator[str]:
+    """A line for each group with its options; those that start with `_` are parts of others."""
+    width = max(map(len, groups())) + 2
+    for group in groups():
+        names = sorted(path.stem for path in (CONF / group).glob("[!_]*.yaml"))
+        yield f"  {group:{width}}{' '.join(names)}"
 
 
 def keys_of(node: DictConfig, prefix: str = "") -> Iterator[str]:
@@ -172,10 +189,6 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
             simple = isinstance(value, (bool, int, float, str))
             flat[f"{prefix}{key}"] = value if simple else str(value)
     return flat
-
-
-def _listed(keys: list[str]) -> str:
-    return ", ".join(key.rpartition(".")[2] for key in keys)
 
 
 def _first_line(error: BaseException) -> str:

@@ -28,6 +28,7 @@ class LastCheckpoint(Checkpoint):
         self._interrupted = False
         self._previous: Any = None
         self._random: dict[str, Any] | None = None
+        self._saved_at = -1
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate()}
@@ -60,18 +61,21 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        # The epoch's last step leaves it to the end of the epoch, where validation is done too.
-        if self._interrupted and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            self._save_and_stop(trainer)
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            return  # the end of the epoch saves, when validation is done too
+        out_of_steps = 0 <= trainer.max_steps <= trainer.global_step
+        if self._interrupted or trainer.should_stop or out_of_steps:
+            self._save(trainer)
+            self._saved_at = trainer.global_step
+        if self._interrupted:
+            raise KeyboardInterrupt
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # An epoch that stopped half-way looks whole from here: going on would skip its rest.
+        if self._saved_at != trainer.global_step:
+            self._save(trainer)
         if self._interrupted:
-            self._save_and_stop(trainer)
-        self._save(trainer)
-
-    def _save_and_stop(self, trainer: Trainer) -> None:
-        self._save(trainer)
-        raise KeyboardInterrupt
+            raise KeyboardInterrupt
 
     def _save(self, trainer: Trainer) -> None:
         if trainer.fast_dev_run:  # type: ignore[attr-defined]

@@ -30,7 +30,13 @@ def prepare(seed: int) -> None:
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 1 << 32:
         raise InputError(f"seed={seed!r} must be a whole number from 0 to {(1 << 32) - 1}")
     for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+        for handler in logging.getLogger(name).handlers:
+            handler.addFilter(_worth_the_screen)
     for pattern in NOISE:
         warnings.filterwarnings("ignore", pattern)
     lightning.seed_everything(seed, workers=True, verbose=False)
+
+
+def _worth_the_screen(record: logging.LogRecord) -> bool:
+    """Warnings, and what a profiler was asked for; all else goes to the run's log only."""
+    return record.levelno >= logging.WARNING or "Profiler Report" in record.getMessage()
