@@ -1,0 +1,90 @@
+"""Pictures on their way into TensorBoard and the run's folder."""
+
+from __future__ import annotations
+
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, cast
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image
+from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
+
+from seqlab.data.batch import Batch
+from seqlab.tasks.base import Task
+
+Moment = Literal["val", "test"]
+
+
+def show(trainer: Trainer, name: str, picture: Image.Image, folder: Path) -> None:
+    """Sends a picture to every TensorBoard logger and to a PNG file, which it replaces.
+
+    Args:
+        trainer: knows the loggers and the step; only its first process writes.
+        name: such as `val/confusion`: the tag, and with `_` for `/` the name of the file.
+        picture: what to send.
+        folder: where the file goes.
+    """
+    if not trainer.is_global_zero:
+        return
+    file = io.BytesIO()
+    picture.save(file, "PNG", compress_level=1)
+    png = file.getvalue()
+    width, height = picture.size
+    image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
+    summary = Summary(value=[Summary.Value(tag=name, image=image)])
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            # `add_image` would decode and encode it again.
+            logger.experiment._get_file_writer().add_summary(summary, trainer.global_step)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name.replace('/', '_')}.png"
+    # Written beside and renamed: who looks at it meanwhile sees the old one or the new one.
+    part = path.with_suffix(".part")
+    part.write_bytes(png)
+    part.replace(path)
+
+
+class FigureCallback(Callback, ABC):
+    """Draws after each validation and after the tests; a leaf says what.
+
+    Args:
+        folder: the run's folder; pictures go into its `figures`.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder) / "figures"
+
+    @abstractmethod
+    def draw(
+        self, trainer: Trainer, task: Task, moment: Moment
+    ) -> Iterator[tuple[str, Image.Image]]:
+        """The pictures with their names; none where there is nothing to show."""
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._show(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._show(trainer, pl_module, "test")
+
+    def _show(self, trainer: Trainer, module: LightningModule, moment: Moment) -> None:
+        if trainer.is_global_zero:
+            for name, picture in self.draw(trainer, cast(Task, module), moment):
+                show(trainer, name, picture, self.folder)
+
+
+def when(trainer: Trainer, moment: Moment) -> str:
+    """Which weights a picture shows, for its title."""
+    if moment == "test" and trainer.ckpt_path:
+        return f"{Path(trainer.ckpt_path).stem} checkpoint"
+    return f"step {trainer.global_step}"
+
+
+def prepared(trainer: Trainer, task: Task, batch: Batch) -> Batch:
+    """The batch on the task's device and in its precision, as the trainer would hand it over."""
+    return cast(Batch, trainer.precision_plugin.convert_input(batch.to(task.device)))
