@@ -8,6 +8,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+IGNORED = -100
+"""The target of a position that is not scored; `cross_entropy` leaves it out by default."""
+
 
 @dataclass
 class Batch:
@@ -16,8 +19,9 @@ class Batch:
     Attributes:
         inputs: (batch, time) token ids, 0 where padded, or (batch, time, feature) values.
         lengths: (batch,) number of valid positions, at least 1.
-        targets: by family; (batch,) class ids for classification, (batch, horizon, channel) values
-            for forecasting, NaN where missing.
+        targets: by family; (batch,) class ids for classification, (batch, time) tags for tagging,
+            `IGNORED` where padded or not scored, (batch, horizon, channel) values for forecasting,
+            NaN where missing.
         evidence: (batch, time), true where the generator knows that a position decides the answer.
         share: this device's share of the global batch times the number of devices: 1 on one
             device. The loss is scaled by it, so that the mean of the devices' gradients is the
@@ -86,12 +90,16 @@ class Examples:
     """A split's sequences as whole tensors, in the smallest dtype that holds them.
 
     Shapes are those of `Batch`, with all sequences padded to one width.
+
+    Attributes:
+        per_token: there is one target for each position of the inputs.
     """
 
     inputs: Tensor
     lengths: Tensor
     targets: Tensor
     evidence: Tensor | None = None
+    per_token: bool = False
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -101,10 +109,15 @@ class Examples:
         lengths = self.lengths[indices].long()
         width = int(lengths.max())
         inputs = self.inputs[:, :width][indices]
+        if self.per_token:
+            targets = self.targets[:, :width][indices].long()
+            targets.masked_fill_(torch.arange(width) >= lengths[:, None], IGNORED)
+        else:
+            targets = _widened(self.targets[indices])
         return Batch(
             inputs=inputs if inputs.is_floating_point() else inputs.long(),
             lengths=lengths,
-            targets=_widened(self.targets[indices]),
+            targets=targets,
             evidence=None if self.evidence is None else self.evidence[:, :width][indices],
             share=share,
         )
@@ -167,6 +180,7 @@ class Spec:
         input_names: a printable name for each token id.
         label_names: a printable name for each class or tag.
         minimise: smaller values of the headline metric are better.
+        scheme: how tags spell spans: "bio", "bioes" or "iob1"; None where they spell none.
         series: more about the series to forecast; None for other families.
     """
 
@@ -180,4 +194,5 @@ class Spec:
     input_names: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
     minimise: bool = False
+    scheme: str | None = None
     series: SeriesSpec | None = None

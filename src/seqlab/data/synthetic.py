@@ -56,13 +56,14 @@ class SyntheticDataset(ABC):
         seed: seeds the generation.
 
     A leaf whose rule has no sequences of some lengths sets `length_step`: lengths then go up from
-    the shortest in such steps.
+    the shortest in such steps. One whose targets are tags sets `per_token`.
 
     Raises:
         InputError: a size below 1, lengths that leave no choice, or too few distinct sequences.
     """
 
     length_step: ClassVar[int] = 1
+    per_token: ClassVar[bool] = False
 
     train_size: int = 10_000
     val_size: int = 2_000
@@ -152,7 +153,7 @@ class SyntheticDataset(ABC):
                 )
             store.add(drawn, lengths, rows)
         tensors = {name: torch.from_numpy(array) for name, array in store.arrays.items()}
-        return Examples(**tensors)
+        return Examples(**tensors, per_token=self.per_token)
 
     def _rows(self, drawn: Draw, name: Split) -> np.ndarray:
         """The rows that this split may hold."""
