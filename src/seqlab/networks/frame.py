@@ -35,8 +35,13 @@ class Frame:
         """From the units of the series, (batch, horizon, channel)."""
         return ((targets.log() if self.log else targets) - self.base) / self.scale
 
+    def undo(self, values: Tensor) -> Tensor:
+        """Back to the units of the series, (…, batch, horizon, channel)."""
+        values = self.base + self.scale * values
+        return values.exp() if self.log else values
+
     def in_units(self, forecast: Forecast) -> Forecast:
-        """Back to the units of the series."""
+        """A forecast in the frame as one in the units of the series."""
         moved = forecast.affine(self.base, self.scale)
         return LogForecast(logarithm=moved) if self.log else moved
 

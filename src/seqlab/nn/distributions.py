@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqlab.nn.student_t import student_t_quantile
+from seqlab.nn.student_t import student_t_crps, student_t_quantile
 
 PointLoss = Literal["mse", "mae", "huber"]
 # Levels at whose pinball losses the CRPS is integrated: the midpoints of this many slices.
@@ -214,6 +214,11 @@ class StudentT(Forecast):
         return torch.distributions.StudentT(self.freedom, self.location, self.scale).sample(
             torch.Size([count])
         )
+
+    def crps(self, target: Tensor) -> Tensor:
+        """The closed form of `student_t_crps`."""
+        z = (target - self.location) / self.scale
+        return self.scale * student_t_crps(self.freedom, z)
 
 
 @dataclass(kw_only=True)

@@ -53,7 +53,7 @@ def make_forcing(
 
 
 def _solve(middle: float) -> float:
-    """k with k ln k = middle, by Newton's method."""
+    """Solves k ln k = middle for k, by Newton's method."""
     k = middle + math.e
     for _ in range(50):
         k -= (k * math.log(k) - middle) / (math.log(k) + 1)
