@@ -3,18 +3,48 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from seqlab.errors import InputError, check_at_least
+from seqlab.nn.additive_score import additive_scores, exponentials
+
+
+class Prepared(NamedTuple):
+    """Keys as an attention compares them, made once for all queries.
+
+    Attributes:
+        keys: projected keys, (batch, time, size), or (batch, heads, time, size).
+        values: what is summed, likewise.
+        factors: what else an attention can compute from the keys alone.
+    """
+
+    keys: Tensor
+    values: Tensor
+    factors: Tensor | None = None
+
+
+class Scoring(NamedTuple):
+    """The parameters of an attention that scores a projected query against each key.
+
+    Attributes:
+        query_weight: projects the query, (size, query_size); None where it stays as it is.
+        vector: v of vᵀ tanh(q + k), (size,); None where the score is qᵀ k.
+    """
+
+    query_weight: Tensor | None
+    vector: Tensor | None
 
 
 class Attention(nn.Module, ABC):
     """Weighs keys by how well they answer a query, and returns their weighted sum.
 
     Weights are at least 0, sum to 1 over the valid positions, and are exactly 0 elsewhere.
+    `attention(query, keys, mask)` equals `attention.attend(query, attention.prepare(keys), mask)`;
+    who asks many times about the same keys prepares them once.
 
     Args:
         query_size: features of the queries.
@@ -26,12 +56,11 @@ class Attention(nn.Module, ABC):
         self.query_size = query_size
         self.key_size = key_size
 
-    @abstractmethod
     def forward(
         self,
         query: Float[Tensor, "batch queries query_size"],
         keys: Float[Tensor, "batch time key_size"],
-        mask: Bool[Tensor, "batch #queries time"],
+        mask: Bool[Tensor, "batch _ time"],
     ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
         """Attends.
 
@@ -46,6 +75,24 @@ class Attention(nn.Module, ABC):
         Raises:
             InputError: a row of the mask allows no position.
         """
+        return self.attend(query, self.prepare(keys), mask)
+
+    @abstractmethod
+    def prepare(self, keys: Float[Tensor, "batch time key_size"]) -> Prepared:
+        """Does once what depends on the keys alone."""
+
+    @abstractmethod
+    def attend(
+        self,
+        query: Float[Tensor, "batch queries query_size"],
+        prepared: Prepared,
+        mask: Bool[Tensor, "batch _ time"],
+    ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
+        """Attends to prepared keys; see `forward`."""
+
+    @abstractmethod
+    def scoring(self) -> Scoring | None:
+        """The score by its parameters, for loops that differentiate it by hand; None if more."""
 
 
 class AdditiveAttention(Attention):
@@ -55,7 +102,9 @@ class AdditiveAttention(Attention):
         attention_size: features of the hidden layer; those of the keys if None.
     """
 
-    def __init__(self, query_size: int, key_size: int, *, attention_size: int | None = None):
+    def __init__(
+        self, query_size: int, key_size: int, *, attention_size: int | None = None
+    ) -> None:
         super().__init__(query_size, key_size)
         size = key_size if attention_size is None else attention_size
         check_at_least("attention_size", size)
@@ -63,14 +112,24 @@ class AdditiveAttention(Attention):
         self.project_key = nn.Linear(key_size, size)
         self.score = nn.Linear(size, 1, bias=False)
 
-    def forward(
+    def prepare(self, keys: Float[Tensor, "batch time key_size"]) -> Prepared:
+        projected = self.project_key(keys)
+        return Prepared(projected, keys, exponentials(projected))
+
+    def attend(
         self,
         query: Float[Tensor, "batch queries query_size"],
-        keys: Float[Tensor, "batch time key_size"],
-        mask: Bool[Tensor, "batch #queries time"],
+        prepared: Prepared,
+        mask: Bool[Tensor, "batch _ time"],
     ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
-        hidden = self.project_query(query)[:, :, None] + self.project_key(keys)[:, None]
-        return _attend(self.score(torch.tanh(hidden)).squeeze(-1), keys, mask)
+        assert prepared.factors is not None  # made by `prepare` above
+        scores = additive_scores(
+            self.project_query(query), prepared.keys, prepared.factors, self.score.weight[0]
+        )
+        return attend(scores, prepared.values, mask)
+
+    def scoring(self) -> Scoring | None:
+        return Scoring(self.project_query.weight, self.score.weight[0])
 
 
 class GeneralAttention(Attention):
@@ -80,13 +139,19 @@ class GeneralAttention(Attention):
         super().__init__(query_size, key_size)
         self.project_query = nn.Linear(query_size, key_size, bias=False)
 
-    def forward(
+    def prepare(self, keys: Float[Tensor, "batch time key_size"]) -> Prepared:
+        return Prepared(keys, keys)
+
+    def attend(
         self,
         query: Float[Tensor, "batch queries query_size"],
-        keys: Float[Tensor, "batch time key_size"],
-        mask: Bool[Tensor, "batch #queries time"],
+        prepared: Prepared,
+        mask: Bool[Tensor, "batch _ time"],
     ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
-        return _attend(self.project_query(query) @ keys.mT, keys, mask)
+        return attend(self.project_query(query) @ prepared.keys.mT, prepared.values, mask)
+
+    def scoring(self) -> Scoring | None:
+        return Scoring(self.project_query.weight, None)
 
 
 class DotAttention(Attention):
@@ -96,13 +161,19 @@ class DotAttention(Attention):
         super().__init__(query_size, key_size)
         _check_equal("dot", query_size, key_size)
 
-    def forward(
+    def prepare(self, keys: Float[Tensor, "batch time key_size"]) -> Prepared:
+        return Prepared(keys, keys)
+
+    def attend(
         self,
         query: Float[Tensor, "batch queries query_size"],
-        keys: Float[Tensor, "batch time key_size"],
-        mask: Bool[Tensor, "batch #queries time"],
+        prepared: Prepared,
+        mask: Bool[Tensor, "batch _ time"],
     ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
-        return _attend(query @ keys.mT, keys, mask)
+        return attend(query @ prepared.keys.mT, prepared.values, mask)
+
+    def scoring(self) -> Scoring | None:
+        return Scoring(None, None)
 
 
 class ScaledDotAttention(Attention):
@@ -112,13 +183,19 @@ class ScaledDotAttention(Attention):
         super().__init__(query_size, key_size)
         _check_equal("scaled_dot", query_size, key_size)
 
-    def forward(
+    def prepare(self, keys: Float[Tensor, "batch time key_size"]) -> Prepared:
+        return Prepared(keys * self.key_size**-0.5, keys)
+
+    def attend(
         self,
         query: Float[Tensor, "batch queries query_size"],
-        keys: Float[Tensor, "batch time key_size"],
-        mask: Bool[Tensor, "batch #queries time"],
+        prepared: Prepared,
+        mask: Bool[Tensor, "batch _ time"],
     ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
-        return _attend(query @ keys.mT * self.key_size**-0.5, keys, mask)
+        return attend(query @ prepared.keys.mT, prepared.values, mask)
+
+    def scoring(self) -> Scoring | None:
+        return Scoring(None, None)
 
 
 class MultiheadAttention(Attention):
@@ -146,35 +223,44 @@ class MultiheadAttention(Attention):
         self.project_value = nn.Linear(key_size, key_size)
         self.project_context = nn.Linear(key_size, key_size)
 
-    def forward(
+    def prepare(self, keys: Float[Tensor, "batch time key_size"]) -> Prepared:
+        return Prepared(self._heads(self.project_key(keys)), self._heads(self.project_value(keys)))
+
+    def attend(
         self,
         query: Float[Tensor, "batch queries query_size"],
-        keys: Float[Tensor, "batch time key_size"],
-        mask: Bool[Tensor, "batch #queries time"],
+        prepared: Prepared,
+        mask: Bool[Tensor, "batch _ time"],
     ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
-        query, key, value = (
-            projected.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for projected in (
-                self.project_query(query),
-                self.project_key(keys),
-                self.project_value(keys),
-            )
-        )
-        scores = query @ key.mT * key.shape[-1] ** -0.5
-        context, weights = _attend(scores, value, mask[:, None])
+        key = prepared.keys
+        scores = self._heads(self.project_query(query)) @ key.mT * key.shape[-1] ** -0.5
+        context, weights = attend(scores, prepared.values, mask[:, None])
         context = self.project_context(context.transpose(1, 2).flatten(-2))
         return context, weights.mean(dim=1)
 
+    def scoring(self) -> Scoring | None:
+        return None
 
-def _attend(scores: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def _heads(self, projected: Tensor) -> Tensor:
+        """(batch, time, size) → (batch, heads, time, size / heads)."""
+        return projected.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+
+def attend(scores: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Softmax over the valid positions, then the weighted sum."""
-    if not torch.compiler.is_compiling() and not mask.any(dim=-1).all():
+    if not torch.compiler.is_compiling():
+        check_mask(mask)
+    weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+    return weights.to(values.dtype) @ values, weights
+
+
+def check_mask(mask: Tensor) -> None:
+    """Raises InputError where a row allows no position."""
+    if not mask.any(dim=-1).all():
         raise InputError(
             "attention has no position to look at in some row: every sequence needs a length of "
             "at least 1"
         )
-    weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
-    return weights.to(values.dtype) @ values, weights
 
 
 def _check_equal(name: str, query_size: int, key_size: int) -> None:

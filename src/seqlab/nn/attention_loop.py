@@ -1,0 +1,320 @@
+"""A recurrent layer with attention inside its loop, and its gradient through time by hand."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from seqlab.nn.additive_score import exponentials, reciprocals, step_backward
+from seqlab.nn.gates import Gates
+
+
+class LoopInputs(NamedTuple):
+    """All that a loop reads. What is None is not part of it.
+
+    Attributes:
+        inputs: (steps, batch, gates · hidden) products of what is known beforehand, with biases.
+        hidden: (batch, hidden) before the first step.
+        cell: likewise, for an LSTM.
+        recurrent_weight: (gates · hidden, hidden).
+        recurrent_bias: (gates · hidden,), where the recurrent products stay apart.
+        context_weight: (gates · hidden, key size); attention stands before the cell, which reads
+            the context of the state before. None: attention stands after the cell.
+        feed_weight: (gates · hidden, readout); the cell reads the readout of the step before.
+        query_weight: (size, hidden), projects the query.
+        vector: (size,), v of additive attention; None for qᵀ k.
+        keys: (batch, time, size) prepared.
+        values: (batch, time, key size).
+        factors: (batch, time, size), e^{2 keys} for additive attention.
+        readout_weight: (readout, hidden + key size); present exactly with `feed_weight`.
+        readout_bias: (readout,).
+        barred: (batch, time), true where no query may look.
+    """
+
+    inputs: Tensor
+    hidden: Tensor
+    cell: Tensor | None
+    recurrent_weight: Tensor
+    recurrent_bias: Tensor | None
+    context_weight: Tensor | None
+    feed_weight: Tensor | None
+    query_weight: Tensor | None
+    vector: Tensor | None
+    keys: Tensor
+    values: Tensor
+    factors: Tensor | None
+    readout_weight: Tensor | None
+    readout_bias: Tensor | None
+    barred: Tensor
+
+
+class LoopOutputs(NamedTuple):
+    """What each step brings, (steps, batch, …); readouts are None without feeding."""
+
+    states: Tensor
+    contexts: Tensor
+    weights: Tensor
+    readouts: Tensor | None
+
+
+def attention_loop(gates: Gates, given: LoopInputs) -> LoopOutputs:
+    """Runs a recurrent layer whose every step depends on an attention of the step before.
+
+    Attention after the cell with input feeding (Luong et al. 2015, section 3.3):
+    s_t = cell(x_t, r_{t−1}, s_{t−1}), c_t = attend(s_t), r_t = tanh(R [s_t; c_t] + b).
+    Attention before it (Bahdanau et al. 2015, appendix A.2.2):
+    c_t = attend(s_{t−1}), s_t = cell(x_t, c_t, s_{t−1}), and with feeding r_{t−1} to the cell.
+
+    Autograd would record some twenty operations a step, keep the tanh of all pairs, and add up the
+    gradients of keys and weights step by step. Here each weight's gradient is one product over all
+    steps, and the pairs are computed anew. Gradients of gradients are not available.
+    """
+    with torch.autocast(given.inputs.device.type, enabled=False):
+        dtype = torch.promote_types(given.inputs.dtype, torch.float32)
+        same = [x.to(dtype) if x is not None and x.is_floating_point() else x for x in given]
+        states, contexts, weights, readouts = _Loop.apply(gates, *same)
+    return LoopOutputs(states, contexts, weights, readouts)
+
+
+class _Loop(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gates: Gates, *tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+        given = LoopInputs(*tensors)  # type: ignore[arg-type]
+        before = given.context_weight is not None
+        look = _Look(given)
+        state = (given.hidden,) if given.cell is None else (given.hidden, given.cell)
+        readout = _first_readout(given)
+        states, contexts, weights, queries, readouts, kept = [], [], [], [], [], []
+        cells: list[tuple[Tensor, ...]] = [state[1:]]
+        for products in given.inputs.unbind(0):
+            seen = look.at(state[0]) if before else None
+            if seen is not None:
+                inputs = torch.addmm(products, seen[0], given.context_weight.T)  # type: ignore[union-attr]
+                if readout is not None:
+                    inputs.addmm_(readout, given.feed_weight.T)  # type: ignore[union-attr]
+            else:
+                inputs = torch.addmm(products, readout, given.feed_weight.T)  # type: ignore[union-attr, arg-type]
+            recurrent = None
+            if gates.separate:
+                recurrent = torch.addmm(
+                    given.recurrent_bias,  # type: ignore[arg-type]
+                    state[0],
+                    given.recurrent_weight.T,
+                )
+            else:
+                inputs.addmm_(state[0], given.recurrent_weight.T)
+            state, keep = gates.step(inputs, recurrent, state)
+            context, weight, query = look.at(state[0]) if seen is None else seen
+            if readout is not None:
+                both = torch.cat([state[0], context], -1)
+                readout = torch.addmm(
+                    given.readout_bias,  # type: ignore[arg-type]
+                    both,
+                    given.readout_weight.T,  # type: ignore[union-attr]
+                ).tanh_()
+                readouts.append(readout)
+            states.append(state[0])
+            cells.append(state[1:])
+            contexts.append(context)
+            weights.append(weight)
+            queries.append(query)
+            kept.append(keep)
+        outputs = (
+            torch.stack(states),
+            torch.stack(contexts),
+            torch.stack(weights),
+            torch.stack(readouts) if readouts else None,
+        )
+        ctx.gates, ctx.kept, ctx.queries, ctx.cells = gates, kept, queries, cells
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors, *outputs)
+        return outputs
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        size = len(LoopInputs._fields)
+        given = LoopInputs(*ctx.saved_tensors[:size])
+        outputs = LoopOutputs(*ctx.saved_tensors[size:])
+        back = _Backward(ctx, given, outputs, LoopOutputs(*gradients))  # type: ignore[arg-type]
+        back.run()
+        return None, *back.totals()
+
+
+class _Look:
+    """Attends from one query a row."""
+
+    def __init__(self, given: LoopInputs) -> None:
+        self.given = given
+        self.barred = given.barred if bool(given.barred.any()) else None
+        self.buffer = None if given.factors is None else torch.empty_like(given.factors)
+        self.vector = None if given.vector is None else given.vector * -2
+
+    def at(self, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The context, the weights, and the projected query or its exponential."""
+        given = self.given
+        query = source if given.query_weight is None else source @ given.query_weight.T
+        if given.factors is None:
+            scores = torch.bmm(given.keys, query[..., None]).squeeze(-1)
+        else:
+            query = exponentials(query)
+            scores = reciprocals(query, given.factors, self.buffer) @ self.vector  # type: ignore[arg-type, operator]
+        if self.barred is not None:
+            scores.masked_fill_(self.barred, float("-inf"))
+        weights = scores.softmax(-1)
+        return torch.bmm(weights[:, None], given.values).squeeze(1), weights, query
+
+
+class _Backward:
+    """The loop from its end to its beginning, then one product for each weight."""
+
+    def __init__(
+        self, ctx: Any, given: LoopInputs, outputs: LoopOutputs, gradients: LoopOutputs
+    ) -> None:
+        self.gates: Gates = ctx.gates
+        self.kept, self.queries, self.cells = ctx.kept, ctx.queries, ctx.cells
+        self.given, self.outputs, self.gradients = given, outputs, gradients
+        self.before = given.context_weight is not None
+        self.previous = torch.cat([given.hidden[None], outputs.states[:-1]])
+        steps = len(given.inputs)
+        self.inputs: list[Any] = [None] * steps
+        self.recurrent: list[Any] = [None] * steps
+        self.scores: list[Any] = [None] * steps
+        self.query: list[Any] = [None] * steps
+        self.context: list[Any] = [None] * steps
+        self.readout: list[Any] = [None] * steps
+        # Additive attention: the gradient of a query lacks the factor 4v until the weight has it.
+        self.query_weight = given.query_weight
+        if given.factors is not None:
+            self.scale = given.vector * 4  # type: ignore[operator]
+            self.query_weight = self.scale[:, None] * given.query_weight  # type: ignore[operator]
+            self.buffer = torch.empty_like(given.factors)
+            self.key_sum = torch.zeros_like(given.factors)
+            self.vector_sum = torch.zeros_like(given.vector)  # type: ignore[arg-type]
+
+    def run(self) -> None:
+        given, hidden_size = self.given, self.given.hidden.shape[-1]
+        hidden = torch.zeros_like(given.hidden)
+        cell = None if given.cell is None else torch.zeros_like(given.cell)
+        fed: Tensor | None = None
+        for step in reversed(range(len(given.inputs))):
+            context = _at(self.gradients.contexts, step)
+            hidden = _sum(hidden, _at(self.gradients.states, step))
+            if given.readout_weight is not None:
+                gradient = _sum(fed, _at(self.gradients.readouts, step))
+                readout = self.outputs.readouts[step]  # type: ignore[index]
+                if gradient is None:
+                    gradient = torch.zeros_like(readout)
+                gradient = torch.ops.aten.tanh_backward(gradient, readout)
+                self.readout[step] = gradient
+                both = gradient @ given.readout_weight
+                hidden = hidden + both[:, :hidden_size]
+                context = _sum(both[:, hidden_size:], context)
+            if not self.before:
+                hidden = hidden + self._look(step, context)
+            gradient = (hidden,) if cell is None else (hidden, cell)
+            state = (self.previous[step], *self.cells[step])
+            grads = self.gates.backward(gradient, state, self.kept[step])
+            self.inputs[step], self.recurrent[step], cell = (
+                grads.inputs,
+                grads.recurrent,
+                grads.cell,
+            )
+            hidden = (
+                grads.recurrent @ given.recurrent_weight
+                if grads.hidden is None
+                else torch.addmm(grads.hidden, grads.recurrent, given.recurrent_weight)
+            )
+            fed = None if given.feed_weight is None else grads.inputs @ given.feed_weight
+            if self.before:
+                through = grads.inputs @ given.context_weight  # type: ignore[operator]
+                hidden = hidden + self._look(step, _sum(through, context))
+        self.hidden, self.cell = hidden, cell
+
+    def _look(self, step: int, context: Tensor | None) -> Tensor:
+        """The gradient of an attention's source, from those of its context and weights."""
+        given, weights = self.given, self.outputs.weights[step]
+        if context is None:
+            context = torch.zeros_like(self.outputs.contexts[step])
+        self.context[step] = context
+        gradient = torch.bmm(given.values, context[..., None]).squeeze(-1)
+        gradient = _sum(gradient, _at(self.gradients.weights, step))
+        scores = torch.ops.aten._softmax_backward_data(gradient, weights, -1, weights.dtype)
+        self.scores[step] = scores
+        if given.factors is None:
+            query = torch.bmm(scores[:, None], given.keys).squeeze(1)
+        else:
+            query = step_backward(
+                scores,
+                buffer=self.buffer,
+                query_factors=self.queries[step],
+                factors=given.factors,
+                key_sum=self.key_sum,
+                vector_sum=self.vector_sum,
+            )
+        self.query[step] = query
+        return query if self.query_weight is None else query @ self.query_weight
+
+    def totals(self) -> LoopInputs:
+        """The gradients of all inputs, in their order."""
+        given, outputs = self.given, self.outputs
+        inputs = torch.stack(self.inputs)
+        recurrent = torch.stack(self.recurrent) if self.gates.separate else inputs
+        sources = self.previous if self.before else outputs.states
+        contexts = torch.stack(self.context, 1)
+        query_weight = vector = feed = readout_weight = readout_bias = None
+        if given.query_weight is not None:
+            query_weight = _product(torch.stack(self.query), sources)
+        if given.factors is None:
+            keys = torch.bmm(torch.stack(self.scores, 2), torch.stack(self.queries, 1))
+        else:
+            keys, vector = self.key_sum * self.scale, self.vector_sum * -2
+            query_weight = query_weight * self.scale[:, None]  # type: ignore[operator]
+        if given.readout_weight is not None:
+            fed = torch.cat([_first_readout(given)[None], outputs.readouts[:-1]])  # type: ignore[index]
+            feed = _product(inputs, fed)
+            readouts = torch.stack(self.readout)
+            readout_weight = _product(readouts, torch.cat([outputs.states, outputs.contexts], -1))
+            readout_bias = readouts.sum((0, 1))
+        return LoopInputs(
+            inputs=inputs,
+            hidden=self.hidden,
+            cell=self.cell,
+            recurrent_weight=_product(recurrent, self.previous),
+            recurrent_bias=recurrent.sum((0, 1)) if self.gates.separate else None,
+            context_weight=_product(inputs, outputs.contexts) if self.before else None,
+            feed_weight=feed,
+            query_weight=query_weight,
+            vector=vector,
+            keys=keys,
+            values=torch.bmm(outputs.weights.permute(1, 2, 0), contexts),
+            factors=None,
+            readout_weight=readout_weight,
+            readout_bias=readout_bias,
+            barred=None,  # type: ignore[arg-type]
+        )
+
+
+def _first_readout(given: LoopInputs) -> Tensor | None:
+    """Zeros: nothing has been read out before the first step."""
+    if given.readout_weight is None:
+        return None
+    return given.inputs.new_zeros(len(given.hidden), len(given.readout_weight))
+
+
+def _product(gradients: Tensor, inputs: Tensor) -> Tensor:
+    """A weight's gradient over all steps and rows."""
+    return gradients.flatten(0, 1).T @ inputs.flatten(0, 1)
+
+
+def _at(gradients: Tensor | None, step: int) -> Tensor | None:
+    return None if gradients is None else gradients[step]
+
+
+def _sum(first: Tensor | None, second: Tensor | None) -> Any:
+    if first is None or second is None:
+        return second if first is None else first
+    return first + second
