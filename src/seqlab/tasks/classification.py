@@ -54,19 +54,19 @@ class Classification(Task):
     def new_meter(self, stage: str) -> Meter:
         return ClassificationMeter(self.spec.label_names, accuracy_only=stage == "train")
 
-    def measure(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
-        logits, _ = self.network(batch.inputs, batch.lengths)
+    def measure(self, batch: Batch, stage: str) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
+        logits, weights = self.network(batch.inputs, batch.lengths)
         loss = F.cross_entropy(
             logits,
             batch.targets,
             weight=self.class_weights,  # type: ignore[arg-type]
             label_smoothing=self.label_smoothing,
         )
-        return loss, logits.detach()
+        return loss, (logits.detach(), weights)
 
 
 class ClassificationMeter(Meter):
-    """Accuracy, F1, AUROC, calibration error and confusion matrix over an epoch.
+    """Accuracy, F1, AUROC, calibration error, confusion matrix, and attention on evidence.
 
     Args:
         label_names: a name for each class.
@@ -75,6 +75,8 @@ class ClassificationMeter(Meter):
 
     logits: list[Tensor]
     targets: list[Tensor]
+    evidence_mass: Tensor
+    evidence_count: Tensor
 
     def __init__(self, label_names: Sequence[str], *, accuracy_only: bool = False) -> None:
         super().__init__()
@@ -83,16 +85,24 @@ class ClassificationMeter(Meter):
         self.confusion: Tensor | None = None
         self.add_state("logits", [], "cat")
         self.add_state("targets", [], "cat")
+        self.add_state("evidence_mass", torch.zeros((), dtype=torch.float64), "sum")
+        self.add_state("evidence_count", torch.zeros((), dtype=torch.float64), "sum")
 
-    def collect(self, outputs: Tensor, batch: Batch) -> None:
-        self.logits.append(outputs)
+    def collect(self, outputs: tuple[Tensor, Tensor | None], batch: Batch) -> None:
+        logits, weights = outputs
+        self.logits.append(logits)
         self.targets.append(batch.targets)
+        if weights is not None and batch.evidence is not None and not self.accuracy_only:
+            self.evidence_mass += torch.where(batch.evidence, weights, 0.0).double().sum()
+            self.evidence_count += batch.evidence.any(dim=1).sum()
 
     def scores(self) -> dict[str, Tensor]:
         """`accuracy`, `macro_f1`, `f1_<label>`, `auroc`, `calibration_error` (15 bins).
 
-        The confusion matrix (true, predicted) is kept in `confusion`. AUROC is the mean over
-        classes of one against the rest, left out while a class is missing from the targets.
+        With attention and known evidence also `attention_on_evidence`: the weight on all evidence
+        of a sequence, averaged over the sequences that have any. AUROC is the mean over classes of
+        one against the rest, left out while a class is missing from the targets. The confusion
+        matrix (true, predicted) is kept in `confusion`.
         """
         logits = dim_zero_cat(self.logits).float()
         targets = dim_zero_cat(self.targets)
@@ -115,4 +125,6 @@ class ClassificationMeter(Meter):
         }
         if len(targets.unique()) == classes:
             scores["auroc"] = tm.multiclass_auroc(probabilities, targets, classes)  # type: ignore[assignment]
+        if self.evidence_count > 0:
+            scores["attention_on_evidence"] = self.evidence_mass / self.evidence_count
         return scores
