@@ -18,7 +18,9 @@ class FirstSign(ClassificationDataset):
     Example: `-0.3 1.2 0.7 2.1` is "negative", whatever follows the −0.3.
 
     A test of memory: a reader that goes from left to right must hold one bit through T − 1 steps
-    of noise. All sequences have one length, T = 50, unless the settings say otherwise.
+    of noise. All sequences have one length, T = 50, unless the settings say otherwise. A GRU, whose
+    gates start half open, forgets within some steps and gets no gradient from T = 50 alone; with
+    shorter training sequences among the others (`train_min_length`) it learns to hold on.
 
     Args:
         min_length: the shortest T.

@@ -49,6 +49,8 @@ class ModularArithmetic(ClassificationDataset):
         if self.modulus > 100:
             raise InputError(f"data.modulus={self.modulus} must be at most 100")
         bounds = {"data.min_length": self.min_length, "data.max_length": self.max_length}
+        if self.train_min_length is not None:
+            bounds["data.train_min_length"] = self.train_min_length
         for number, length in enumerate(self.long_lengths or ()):
             bounds[f"data.long_lengths[{number}]"] = length
         for name, length in bounds.items():

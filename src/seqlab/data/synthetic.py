@@ -52,6 +52,9 @@ class SyntheticDataset(ABC):
         test_size: sequences in each test set.
         min_length: length of the shortest sequence.
         max_length: length of the longest sequence of train, val and test.
+        train_min_length: length of the shortest sequence of train, if it is another than
+            `min_length`: a reader may need short sequences to learn what it then does with long
+            ones.
         long_lengths: shortest and longest length of a second test set, reported as `test_long`.
         seed: seeds the generation.
 
@@ -70,6 +73,7 @@ class SyntheticDataset(ABC):
     test_size: int = 2_000
     min_length: int = 5
     max_length: int = 20
+    train_min_length: int | None = None
     long_lengths: Sequence[int] | None = None
     seed: int = 0
 
@@ -81,6 +85,11 @@ class SyntheticDataset(ABC):
             raise InputError(
                 f"data.min_length={self.min_length} is above data.max_length={self.max_length}; "
                 "lower the one or raise the other"
+            )
+        if self.train_min_length is not None and not 1 <= self.train_min_length <= self.max_length:
+            raise InputError(
+                f"data.train_min_length={self.train_min_length} must be from 1 to "
+                f"data.max_length={self.max_length}; use null for data.min_length"
             )
         if self.long_lengths is not None:
             bounds = tuple(self.long_lengths)
@@ -123,9 +132,7 @@ class SyntheticDataset(ABC):
         if name == "test_long" and self.long_lengths is None:
             raise InputError("there is no test_long without data.long_lengths")
         size = {"train": self.train_size, "val": self.val_size}.get(name, self.test_size)
-        low, high = self.min_length, self.max_length
-        if name == "test_long" and self.long_lengths is not None:
-            low, high = self.long_lengths
+        low, high = self._length_range(name)
         rng = np.random.default_rng([self.seed, SPLITS.index(name)])
         store = _Store(size, high)
         remaining = self.quotas(size)
@@ -154,6 +161,14 @@ class SyntheticDataset(ABC):
             store.add(drawn, lengths, rows)
         tensors = {name: torch.from_numpy(array) for name, array in store.arrays.items()}
         return Examples(**tensors, per_token=self.per_token)
+
+    def _length_range(self, name: Split) -> tuple[int, int]:
+        if name == "test_long" and self.long_lengths is not None:
+            shortest, longest = self.long_lengths
+            return shortest, longest
+        if name == "train" and self.train_min_length is not None:
+            return self.train_min_length, self.max_length
+        return self.min_length, self.max_length
 
     def _rows(self, drawn: Draw, name: Split) -> np.ndarray:
         """The rows that this split may hold."""
