@@ -6,24 +6,26 @@ import difflib
 import inspect
 import types
 import typing
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from hydra.errors import InstantiationException
 from hydra.utils import get_object
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from seqlab.data.batch import Spec
+from seqlab.data.datamodule import SequenceDataModule
 from seqlab.errors import InputError
 
 
-def instantiate(node: Any, key: str, **arguments: Any) -> Any:
+def instantiate(node: Any, key: str) -> Any:
     """Makes what a node of the configuration describes; None for an empty node.
 
     Args:
         node: the node, with `_target_`.
         key: where it stands in the configuration, for messages.
-        **arguments: added to the target's arguments.
 
     Raises:
         InputError: a value of the wrong type, an unknown or a missing argument.
@@ -31,33 +33,51 @@ def instantiate(node: Any, key: str, **arguments: Any) -> Any:
     if not node:
         return None
     values: Any = OmegaConf.to_container(node, resolve=True)
-    _check(values, key, set(arguments))
     # Checked as a whole first: then what goes wrong inside is the target's own error, unwrapped.
-    return _make(values, arguments)
-
-
-def _make(values: dict[str, Any], arguments: dict[str, Any]) -> Any:
-    """As `hydra.utils.instantiate`, but errors come as the target raised them."""
-    from hydra.errors import InstantiationException
-
+    _check(values, key)
     try:
-        return hydra_instantiate(values, **arguments, _convert_="all")
+        made = hydra_instantiate(values, _convert_="all")
     except InstantiationException as error:
-        if error.__cause__ is not None:
-            raise error.__cause__ from error
-        raise
+        cause = error.__cause__ or error
+        raise _ours(key, cause) if _is_foreign(values) else cause from error
+    if isinstance(made, partial) and _is_foreign(values):
+        return partial(_call_foreign, key, made)
+    return made
 
 
-def _check(values: Any, key: str, given: set[str]) -> None:
+def _is_foreign(values: dict[str, Any]) -> bool:
+    return not values.get("_target_", "seqlab.").startswith("seqlab.")
+
+
+def _call_foreign(key: str, make: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Calls another library's constructor; the values it refuses are the user's."""
+    try:
+        return make(*args, **kwargs)
+    except Exception as error:
+        raise _ours(key, error) from error
+
+
+def _ours(key: str, error: BaseException) -> BaseException:
+    """Another library's complaint about a value as our error; anything else as it is."""
+    known = isinstance(error, (ValueError, TypeError)) or "Misconfiguration" in type(error).__name__
+    if not known or isinstance(error, InputError):
+        return error
+    message = str(error).strip().partition("\n")[0].rstrip("!.")
+    if "accelerator" in message or "backend" in message:
+        message += "; use trainer.accelerator=auto, or cpu"
+    return InputError(f"{key}: {message}")
+
+
+def _check(values: Any, key: str) -> None:
     """Checks names and types of the arguments of every target below."""
     if isinstance(values, list):
         for number, value in enumerate(values):
-            _check(value, f"{key}[{number}]", set())
+            _check(value, f"{key}[{number}]")
         return
     if not isinstance(values, dict):
         return
     for name, value in values.items():
-        _check(value, f"{key}.{name}", set())
+        _check(value, f"{key}.{name}")
     if "_target_" not in values:
         return
     target = get_object(values["_target_"])
@@ -80,7 +100,6 @@ def _check(values: Any, key: str, given: set[str]) -> None:
             if parameter.default is parameter.empty
             and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
             and name not in values
-            and name not in given
         ]
         if missing:
             raise InputError(f"{key} lacks {', '.join(missing)}, which {target.__name__} needs")
@@ -141,17 +160,11 @@ def _names(parameters: Any) -> str:
     return ", ".join(name for name in parameters if name not in ("self", "kwargs"))
 
 
-def build_data(config: DictConfig) -> Any:
+def build_data(config: DictConfig) -> SequenceDataModule:
     """The datamodule around the dataset."""
-    from seqlab.data.datamodule import SequenceDataModule
-
     dataset = instantiate(config.data, "data")
-    if not hasattr(dataset, "split"):
-        raise InputError(f"data._target_={config.data._target_} is not a dataset")
-    loader = OmegaConf.to_container(config.loader, resolve=True)
-    node = {"_target_": f"{SequenceDataModule.__module__}.{SequenceDataModule.__name__}", **loader}  # type: ignore[dict-item]
-    _check(node, "loader", {"dataset", "seed"})
-    return SequenceDataModule(dataset, **loader, seed=config.seed)  # type: ignore[arg-type]
+    make = _make(SequenceDataModule, config.loader, "loader")
+    return make(dataset, seed=config.seed)
 
 
 def build_network(config: DictConfig, spec: Spec) -> Any:
@@ -192,24 +205,37 @@ def build_task(config: DictConfig, network: Any, spec: Spec) -> Any:
 
 def build_trainer(config: DictConfig) -> Any:
     """The trainer with its loggers and callbacks."""
-    import lightning
-    from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
+    from lightning import Trainer
+    from lightning.pytorch.callbacks import (
+        Checkpoint,
+        EarlyStopping,
+        LearningRateMonitor,
+        ModelCheckpoint,
+        ModelSummary,
+        ProgressBar,
+    )
 
+    loggers = [instantiate(node, f"logger.{name}") for name, node in (config.logger or {}).items()]
     callbacks = [
         instantiate(node, f"callbacks.{name}") for name, node in (config.callbacks or {}).items()
     ]
-    off = tuple(
-        kind
-        for kind, enabled in (
-            (ProgressBar, config.trainer.enable_progress_bar),
-            (ModelSummary, config.trainer.enable_model_summary),
-            (Checkpoint, config.trainer.enable_checkpointing),
-        )
-        if not enabled
-    )
+    # Lightning refuses a callback whose work is switched off elsewhere; we leave it out.
+    validates = config.trainer.limit_val_batches != 0
+    useful = {
+        ProgressBar: config.trainer.enable_progress_bar,
+        ModelSummary: config.trainer.enable_model_summary,
+        Checkpoint: config.trainer.enable_checkpointing,
+        ModelCheckpoint: validates,
+        EarlyStopping: validates,
+        LearningRateMonitor: bool(loggers),
+    }
+    off = tuple(kind for kind, wanted in useful.items() if not wanted)
     callbacks = [call for call in callbacks if call is not None and not isinstance(call, off)]
-    loggers = [instantiate(node, f"logger.{name}") for name, node in (config.logger or {}).items()]
-    node = {"_target_": "lightning.Trainer", **OmegaConf.to_container(config.trainer, resolve=True)}  # type: ignore[dict-item]
-    _check(node, "trainer", set())
-    del node["_target_"]
-    return lightning.Trainer(**node, callbacks=callbacks, logger=loggers or False)
+    make = _make(Trainer, config.trainer, "trainer")
+    return make(callbacks=callbacks, logger=loggers or False)
+
+
+def _make(target: type, node: DictConfig, key: str) -> Any:
+    """The target with the node's values, which need no `_target_`; lacks the other arguments."""
+    path = f"{target.__module__}.{target.__qualname__}"
+    return instantiate(OmegaConf.merge({"_target_": path, "_partial_": True}, node), key)

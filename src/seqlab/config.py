@@ -93,14 +93,7 @@ def explain(error: BaseException) -> str | None:
             "folder with hydra.run.dir=PATH"
         )
     elif type(error).__name__ == "MisconfigurationException":
-        message = _misconfigured(error)
-    return message
-
-
-def _misconfigured(error: BaseException) -> str:
-    message = _first_line(error)
-    if ("supported" in message and "backend" in message) or "accelerator" in message.lower():
-        message += " This machine lacks it; use trainer.accelerator=auto or cpu."
+        message = _first_line(error)
     return message
 
 

@@ -29,7 +29,7 @@ def prepare(seed: int) -> None:
 
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 1 << 32:
         raise InputError(f"seed={seed!r} must be a whole number from 0 to {(1 << 32) - 1}")
-    for name in ("lightning.pytorch", "lightning.fabric"):
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         for handler in logging.getLogger(name).handlers:
             handler.addFilter(_worth_the_screen)
     for pattern in NOISE:

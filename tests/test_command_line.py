@@ -1,0 +1,131 @@
+"""train.py as a user types it: messages, exit status, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SHORT, SMALL
+
+
+def run(*arguments: str, folder: Path, env: dict[str, str] | None = None):
+    import os
+
+    return subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
+    )
+
+
+# Found before anything heavy is imported: quick to test one by one.
+MISTYPED = {
+    "model=bigruu": ("model=bigruu does not exist", "did you mean bigru?"),
+    "modle=gru": ("modle is not a setting", "did you mean model?"),
+    "trainer.max_epoch=3": ("trainer.max_epoch", "did you mean trainer.max_epochs?"),
+    "hidden_size=3": ("hidden_size", "did you mean model.encoder.hidden_size?"),
+    "model/attenton=dot": ("model/attenton", "did you mean model/attention?"),
+    "model=[": ("cannot read the override 'model=['",),
+    "data=nothing_like_it": ("data=nothing_like_it does not exist", "magic_token"),
+}
+
+
+@pytest.mark.parametrize("override", MISTYPED)
+def test_mistyped(tmp_path, override):
+    done = run(override, folder=tmp_path)
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.strip().splitlines()) <= 2
+    for words in MISTYPED[override]:
+        assert words in done.stderr
+    assert not list(tmp_path.rglob("results.json"))
+
+
+# Each word that the message must contain: the key, the value, and the rule or remedy.
+WRONG = {
+    "model.encoder.hidden_size=0": ("hidden_size=0", "at least 1"),
+    "model.encoder.hidden_size=big": ("model.encoder.hidden_size='big'", "whole number"),
+    "+model.encoder.colour=red": ("model.encoder.colour", "not a setting"),
+    "trainer.max_epochs=many": ("trainer.max_epochs='many'", "whole number"),
+    "trainer.precision=12": ("trainer.precision=12", "32-true"),
+    "trainer.gradient_clip_val=-x": ("gradient_clip_val", "number"),
+    "trainer.accelerator=gpu": ("gpu", "trainer.accelerator=auto"),
+    "trainer.accelerator=abacus": ("abacus", "trainer.accelerator=auto"),
+    "optimizer.lr=fast": ("optimizer.lr='fast'", "number"),
+    "optimizer.lr=-1": ("-1", "learning rate"),
+    "loader.batch_size=0": ("loader.batch_size=0", "at least 1"),
+    "data.min_length=30": ("data.min_length=30", "data.max_length=20"),
+    "data.vocabulary_size=2": ("data.vocabulary_size=2", "at least 3"),
+    "data.magic_token=99": ("data.magic_token=99", "19"),
+    "data.balance=2": ("data.balance=2", "between 0 and 1"),
+    "task.pooling=median": ("task.pooling", "max"),
+    "task.pooling=mean": ("task.pooling=mean", "model/attention=none"),
+    "task.class_weights=[1,2,3]": ("task.class_weights", "2 positive"),
+    "seed=-3": ("seed=-3", "whole number"),
+    "ckpt_path=nowhere.ckpt": ("nowhere.ckpt", "no file"),
+    "ckpt_path=last": ("ckpt_path=last", "hydra.run.dir"),
+    "scheduler=cosine trainer.max_epochs=-1 trainer.max_time=00:00:01:00": ("cosine", "max_steps"),
+    "model/attention=multihead model/attention.num_heads=7": ("num_heads=7", "128"),
+    "model=lstm task.pooling=first_last": ("first_last", "bidirectional"),
+}
+
+
+@pytest.mark.parametrize("overrides", WRONG)
+def test_wrong_value(tmp_path, overrides):
+    words = overrides.replace("model/attention.num_heads", "model.attention.num_heads").split()
+    done = run(*words, *SMALL, *SHORT[3:6], "hydra.run.dir=run", folder=tmp_path)
+    assert done.returncode in (1, 2), done.stderr
+    assert "Traceback" not in done.stderr
+    message = done.stderr.strip().splitlines()
+    assert len(message) <= 2, message
+    for word in WRONG[overrides]:
+        assert word in done.stderr
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["status"] == "failed"
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_traceback_on_request(tmp_path):
+    done = run("data.min_length=30", folder=tmp_path, env={"HYDRA_FULL_ERROR": "1"})
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "InputError" in done.stderr
+
+
+def test_unwritable_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("hydra.run.dir=file/run", folder=tmp_path)
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    assert "hydra.run.dir=PATH" in done.stderr
+
+
+def test_help_and_config_import_nothing_heavy(tmp_path):
+    for flag in ("--help", "--cfg"):
+        words = [flag] + (["job"] if flag == "--cfg" else [])
+        code = (
+            "import sys, runpy\n"
+            f"sys.argv = ['train.py', *{words!r}]\n"
+            "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+            "except SystemExit: pass\n"
+            "heavy = {'torch', 'lightning', 'numpy', 'matplotlib'} & set(sys.modules)\n"
+            "assert not heavy, heavy\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code.replace("'train.py'", repr(str(ROOT / "train.py")))],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "magic_token" in done.stdout
