@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -56,8 +56,8 @@ class SeriesStore:
     values: Tensor
     starts: Tensor
     names: tuple[str, ...]
-    first_times: np.ndarray
-    time_steps: np.ndarray
+    first_times: Sequence[Any]
+    time_steps: Sequence[Any]
     past: Tensor | None = None
     known: Tensor | None = None
     known_starts: Tensor | None = None
@@ -122,8 +122,8 @@ class SeriesStore:
             values=torch.from_numpy(values).view(count * time, channels),
             starts=torch.arange(count + 1) * time,
             names=tuple(names) if names else tuple(str(number) for number in range(count)),
-            first_times=np.zeros(count, np.int64),
-            time_steps=np.ones(count, np.int64),
+            first_times=np.zeros(count, np.int64),  # type: ignore[arg-type]
+            time_steps=np.ones(count, np.int64),  # type: ignore[arg-type]
             past=None if past is None else torch.from_numpy(past).flatten(0, 1),
             known=None if known is None else torch.from_numpy(known).flatten(0, 1),
             known_starts=None if known is None else torch.arange(count + 1) * known.shape[1],
@@ -151,8 +151,8 @@ class SeriesStore:
             raise InputError("there is no series; give at least one")
         values = [_columns(one.values, one.name, "values") for one in series]
         clocks = [_clock(one, len(value)) for one, value in zip(series, values, strict=True)]
-        first_times = np.array([first for first, _ in clocks])
-        time_steps = np.array([step for _, step in clocks])
+        first_times = [first for first, _ in clocks]
+        time_steps = [step for _, step in clocks]
         for number, (one, value) in enumerate(zip(series, values, strict=True)):
             _check_values(one.name, value, missing, first_times[number], time_steps[number])
         past = [_covariates(one, "past", len(v)) for one, v in zip(series, values, strict=True)]
@@ -193,7 +193,7 @@ def _columns(array: np.ndarray, name: str, what: str) -> np.ndarray:
     return array.astype(np.float32, copy=False)
 
 
-def _clock(one: Series, length: int) -> tuple[np.generic, np.generic]:
+def _clock(one: Series, length: int) -> tuple[Any, Any]:
     """First time stamp and step of a series, whose stamps must be equally far apart."""
     if one.times is None:
         return np.int64(0), np.int64(1)
@@ -231,14 +231,12 @@ def _clock(one: Series, length: int) -> tuple[np.generic, np.generic]:
     return times[0], steps[0]
 
 
-def _check_values(
-    name: str, values: np.ndarray, missing: str, first: np.generic, step: np.generic
-) -> None:
+def _check_values(name: str, values: np.ndarray, missing: str, first: Any, step: Any) -> None:
     finite = np.isfinite(values)
     if np.isinf(values).any() or (missing == "error" and not finite.all()):
         place = int(np.flatnonzero(~finite.all(axis=1))[0])
         raise InputError(
-            f"series {name!r} has no finite value at {first + place * step}; fill it in, or set "  # type: ignore[operator]
+            f"series {name!r} has no finite value at {first + place * step}; fill it in, or set "
             "missing=mask (and NaN for infinite values)"
         )
     if not finite.any(axis=0).all():

@@ -217,11 +217,13 @@ class _Store:
         for name, array in columns.items():
             if array is None:
                 continue
+            # The values of a horizon, (rows, horizon, channel), are equally many for all rows.
+            padded = array.ndim > 1 and not (name == "targets" and array.ndim == 3)
             if name not in self.arrays:
-                time = (self.width,) if array.ndim > 1 else ()
-                self.arrays[name] = np.zeros((self.size, *time, *array.shape[2:]), array.dtype)
+                shape = (self.width, *array.shape[2:]) if padded else array.shape[1:]
+                self.arrays[name] = np.zeros((self.size, *shape), array.dtype)
             part = self.arrays[name][self.filled : end]
-            if array.ndim > 1:
+            if padded:
                 part[:, : array.shape[1]] = array[rows, : self.width]
             else:
                 part[:] = array[rows]
