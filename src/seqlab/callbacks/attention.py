@@ -14,6 +14,7 @@ from seqlab.callbacks.figures import FigureCallback, Moment, prepared, when
 from seqlab.data.batch import Batch, Spec
 from seqlab.errors import check_at_least
 from seqlab.networks.reader import Reader
+from seqlab.networks.tagger import Tagger
 from seqlab.tasks.base import Task
 
 # With more classes than this, some are not shown.
@@ -103,17 +104,17 @@ class SelfAttentionCallback(FigureCallback):
         self, trainer: Trainer, task: Task, moment: Moment
     ) -> Iterator[tuple[str, Image.Image]]:
         data = getattr(trainer, "datamodule", None)
-        reader = getattr(task.network, "reader", None)
-        # A forecaster's reader does not read the inputs as they are in the batch.
-        if data is None or not isinstance(reader, Reader) or task.spec.series is not None:
-            return
-        if reader.self_attention is None:
+        if data is None or not _attends_to_itself(task):
             return
         examples = data.examples("test")
         chosen = torch.arange(min(self.sequences, len(examples)))
         batch = prepared(trainer, task, examples.batch(chosen))
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            _, _, weights = reader.forward(batch.inputs, batch.lengths, need_state=False)
+            if isinstance(task.network, Tagger):
+                _, weights = task.network.forward(batch.inputs, batch.lengths)
+            else:
+                reader: Reader = task.network.reader  # type: ignore[assignment]
+                _, _, weights = reader.forward(batch.inputs, batch.lengths, need_state=False)
         if weights is None:
             return
         for row, length in enumerate(batch.lengths.tolist()):
@@ -134,3 +135,13 @@ class SelfAttentionCallback(FigureCallback):
                 high=1.0,
             )
             yield f"{moment}/self_attention_{row + 1}", picture
+
+
+def _attends_to_itself(task: Task) -> bool:
+    """Whether the states of the task's inputs attend to one another."""
+    reader = getattr(task.network, "reader", None)
+    # A forecaster's reader does not read the inputs as they are in the batch.
+    if not isinstance(reader, Reader) or task.spec.series is not None:
+        return False
+    joined = isinstance(task.network, Tagger) and task.network.attention is not None
+    return joined or reader.self_attention is not None

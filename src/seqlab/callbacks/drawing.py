@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -138,9 +139,16 @@ def heatmap(
 
 
 def _number_texts(numbers: np.ndarray) -> list[list[str]]:
-    if np.issubdtype(numbers.dtype, np.integer):
-        return [[str(number) for number in row] for row in numbers]
-    return [["" if np.isnan(number) else f"{number:.2f}" for number in row] for row in numbers]
+    return [[_number_text(number) for number in row] for row in numbers.tolist()]
+
+
+def _number_text(number: float) -> str:
+    if isinstance(number, int):
+        return str(number)
+    if math.isnan(number):
+        return ""
+    # A bare 0 leaves the eye to what is there.
+    return "0" if abs(number) < 0.005 else f"{number:.2f}"
 
 
 def _grid(canvas: Canvas, box: tuple[int, int, int, int], width: int, height: int) -> None:

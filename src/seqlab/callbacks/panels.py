@@ -74,8 +74,9 @@ class TokenPanel(Panel):
         widths = [max(narrowest, text_width(token) + 12) for token in self.tokens]
         self.boxes = _wrapped(widths)
         self.rest = len(widths) - len(self.boxes)
-        self.width = max((right for _, right, _ in self.boxes), default=0)
-        self.width += REST if self.rest else 0
+        # The mark for what is left out stands behind the last box.
+        rights = [right for _, right, _ in self.boxes]
+        self.width = max([*rights, rights[-1] + REST] if self.rest else rights, default=0)
         self.height = (1 + self.boxes[-1][2] if self.boxes else 1) * (BOX + GAP) - GAP
 
     def draw(self, canvas: Canvas, x: int, y: int) -> None:
