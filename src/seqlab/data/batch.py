@@ -23,6 +23,10 @@ class Batch:
             `IGNORED` where padded or not scored, (batch, horizon, channel) values for forecasting,
             NaN where missing.
         evidence: (batch, time), true where the generator knows that a position decides the answer.
+        target_lengths: (batch,) tokens of each target sequence, its end token among them; None
+            where targets are no sequences of their own.
+        alignment: (batch, target time, sources) the positions of the inputs that each target token
+            comes from, −1 for none, where the generator knows them.
         share: this device's share of the global batch times the number of devices: 1 on one
             device. The loss is scaled by it, so that the mean of the devices' gradients is the
             gradient of the whole batch even when they hold unequal numbers of sequences.
@@ -33,6 +37,8 @@ class Batch:
     lengths: Tensor
     targets: Tensor
     evidence: Tensor | None = None
+    target_lengths: Tensor | None = None
+    alignment: Tensor | None = None
     share: float = 1.0
     context: SeriesContext | None = None
 
@@ -99,6 +105,8 @@ class Examples:
     lengths: Tensor
     targets: Tensor
     evidence: Tensor | None = None
+    target_lengths: Tensor | None = None
+    alignment: Tensor | None = None
     per_token: bool = False
 
     def __len__(self) -> int:
@@ -109,9 +117,16 @@ class Examples:
         lengths = self.lengths[indices].long()
         width = int(lengths.max())
         inputs = self.inputs[:, :width][indices]
+        target_lengths = alignment = None
         if self.per_token:
             targets = self.targets[:, :width][indices].long()
             targets.masked_fill_(torch.arange(width) >= lengths[:, None], IGNORED)
+        elif self.target_lengths is not None:
+            target_lengths = self.target_lengths[indices].long()
+            target_width = int(target_lengths.max())
+            targets = self.targets[:, :target_width][indices].long()
+            if self.alignment is not None:
+                alignment = self.alignment[:, :target_width][indices].long()
         else:
             targets = _widened(self.targets[indices])
         return Batch(
@@ -119,6 +134,8 @@ class Examples:
             lengths=lengths,
             targets=targets,
             evidence=None if self.evidence is None else self.evidence[:, :width][indices],
+            target_lengths=target_lengths,
+            alignment=alignment,
             share=share,
         )
 
@@ -180,6 +197,8 @@ class Spec:
         input_names: a printable name for each token id.
         label_names: a printable name for each class or tag.
         minimise: smaller values of the headline metric are better.
+        longest_target: tokens of the longest target sequence, the end token not counted; None
+            where targets are no sequences of their own.
         scheme: how tags spell spans: "bio", "bioes" or "iob1"; None where they spell none.
         series: more about the series to forecast; None for other families.
     """
@@ -194,5 +213,6 @@ class Spec:
     input_names: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
     minimise: bool = False
+    longest_target: int | None = None
     scheme: str | None = None
     series: SeriesSpec | None = None

@@ -36,6 +36,8 @@ class Draw:
     targets: np.ndarray
     evidence: np.ndarray | None = None
     lengths: np.ndarray | None = None
+    target_lengths: np.ndarray | None = None
+    alignment: np.ndarray | None = None
 
 
 @dataclass(kw_only=True)
@@ -213,21 +215,35 @@ class _Store:
             "lengths": lengths.astype(np.int32),
             "targets": drawn.targets,
             "evidence": drawn.evidence,
+            "target_lengths": drawn.target_lengths,
+            "alignment": drawn.alignment,
         }
+        own_width = ("targets", "alignment") if drawn.target_lengths is not None else ()
         for name, array in columns.items():
             if array is None:
                 continue
             # The values of a horizon, (rows, horizon, channel), are equally many for all rows.
             padded = array.ndim > 1 and not (name == "targets" and array.ndim == 3)
-            if name not in self.arrays:
+            if name in own_width:
+                # Targets are as wide as the rule makes them, which may differ from chunk to chunk.
+                self._widen(name, array)
+            elif name not in self.arrays:
                 shape = (self.width, *array.shape[2:]) if padded else array.shape[1:]
                 self.arrays[name] = np.zeros((self.size, *shape), array.dtype)
             part = self.arrays[name][self.filled : end]
             if padded:
-                part[:, : array.shape[1]] = array[rows, : self.width]
+                part[:, : array.shape[1]] = array[rows, : part.shape[1]]
             else:
                 part[:] = array[rows]
         self.filled = end
+
+    def _widen(self, name: str, array: np.ndarray) -> None:
+        """Makes room for targets of this width; where there is none, there is no source either."""
+        empty = -1 if name == "alignment" else 0
+        old = self.arrays.get(name, np.empty((self.size, 0, *array.shape[2:]), array.dtype))
+        missing = max(0, array.shape[1] - old.shape[1])
+        edges = [(0, 0), (0, missing)] + [(0, 0)] * (array.ndim - 2)
+        self.arrays[name] = np.pad(old, edges, constant_values=empty)
 
 
 def valid_positions(lengths: np.ndarray, width: int | None = None) -> np.ndarray:
