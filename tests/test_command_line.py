@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, SHORT, SMALL
+from seqlab.config import explain
+from tests.conftest import ROOT, SMALL
+
+QUIET = ("trainer.enable_progress_bar=false", "trainer.enable_model_summary=false")
 
 
 def run(*arguments: str, folder: Path, env: dict[str, str] | None = None):
-    import os
-
     return subprocess.run(
         [sys.executable, str(ROOT / "train.py"), *arguments],
         cwd=folder,
@@ -74,23 +76,30 @@ WRONG = {
     "ckpt_path=nowhere.ckpt": ("nowhere.ckpt", "no file"),
     "ckpt_path=last": ("ckpt_path=last", "hydra.run.dir"),
     "scheduler=cosine trainer.max_epochs=-1 trainer.max_time=00:00:01:00": ("cosine", "max_steps"),
-    "model/attention=multihead model/attention.num_heads=7": ("num_heads=7", "128"),
+    "model/attention=multihead model.attention.num_heads=7": ("num_heads=7", "128"),
     "model=lstm task.pooling=first_last": ("first_last", "bidirectional"),
 }
 
 
 @pytest.mark.parametrize("overrides", WRONG)
-def test_wrong_value(tmp_path, overrides):
-    words = overrides.replace("model/attention.num_heads", "model.attention.num_heads").split()
-    done = run(*words, *SMALL, *SHORT[3:6], "hydra.run.dir=run", folder=tmp_path)
-    assert done.returncode in (1, 2), done.stderr
-    assert "Traceback" not in done.stderr
-    message = done.stderr.strip().splitlines()
-    assert len(message) <= 2, message
+def test_wrong_value(train, tmp_path, overrides):
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        train(*overrides.split(), *SMALL, *QUIET)
+    message = explain(caught.value)
+    assert message is not None, caught.value
+    assert len(message.splitlines()) == 1
     for word in WRONG[overrides]:
-        assert word in done.stderr
-    assert json.loads((tmp_path / "run" / "results.json").read_text())["status"] == "failed"
+        assert word in message
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["status"] == "failed"
+    assert results["reason"] == message
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_wrong_value_from_the_shell(tmp_path):
+    done = run("model.encoder.hidden_size=0", "hydra.run.dir=run", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "error: hidden_size=0 must be at least 1\n"
 
 
 def test_traceback_on_request(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable
@@ -34,7 +35,7 @@ def instantiate(node: Any, key: str) -> Any:
         return None
     values: Any = OmegaConf.to_container(node, resolve=True)
     # Checked as a whole first: then what goes wrong inside is the target's own error, unwrapped.
-    _check(values, key)
+    _check(values, OmegaConf.to_container(node, resolve=False), key)
     try:
         made = hydra_instantiate(values, _convert_="all")
     except InstantiationException as error:
@@ -68,16 +69,25 @@ def _ours(key: str, error: BaseException) -> BaseException:
     return InputError(f"{key}: {message}")
 
 
-def _check(values: Any, key: str) -> None:
-    """Checks names and types of the arguments of every target below."""
+def _check(values: Any, written: Any, key: str) -> None:
+    """Checks names and types of the arguments of every target below.
+
+    Args:
+        values: the resolved values.
+        written: the same as written, which names the key that the user sets where a value is
+            taken from there.
+        key: where they stand.
+    """
     if isinstance(values, list):
         for number, value in enumerate(values):
-            _check(value, f"{key}[{number}]")
+            _check(value, value, f"{key}[{number}]")
         return
     if not isinstance(values, dict):
         return
+    if not isinstance(written, dict):
+        written = values
     for name, value in values.items():
-        _check(value, f"{key}.{name}")
+        _check(value, written[name], f"{key}.{name}")
     if "_target_" not in values:
         return
     target = get_object(values["_target_"])
@@ -92,7 +102,9 @@ def _check(values: Any, key: str) -> None:
             hint = f"did you mean {key}.{close[0]}?" if close else f"it has {_names(parameters)}"
             raise InputError(f"{key}.{name} is not a setting of {target.__name__}; {hint}")
         if name in hints and not _fits(value, hints[name]):
-            raise InputError(f"{key}.{name}={value!r} must be {_told(hints[name])}")
+            source = re.fullmatch(r"\$\{([\w.]+)\}", str(written[name]))
+            place = source[1] if source else f"{key}.{name}"
+            raise InputError(f"{place}={value!r} must be {_told(hints[name])}")
     if not values.get("_partial_"):
         missing = [
             name
