@@ -36,8 +36,8 @@ TEMPLATES = (
 )
 # How a name may be written; N is a word that is a name.
 FORMS = {
-    "{P}": ("N", "N N"),
-    "{L}": ("N", "New N", "Lake N", "N Bay"),
+    "{P}": ("N", "N N", "N van N"),
+    "{L}": ("N", "New N", "Lake N", "Port N Bay"),
     "{O}": ("N", "N Systems", "Bank of N", "N N"),
     "{T}": ("N", "N N"),
 }

@@ -1,0 +1,157 @@
+"""What a tagger does: its spans, its transitions, and sentences with tags and confidences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image
+from torch import Tensor
+
+from seqlab.callbacks.confusion import STAGES
+from seqlab.callbacks.drawing import heatmap
+from seqlab.callbacks.figures import FigureCallback, Moment, prepared, when
+from seqlab.data.batch import IGNORED, Batch, Spec
+from seqlab.data.tag_scheme import TagScheme
+from seqlab.errors import check_at_least
+from seqlab.tasks.base import Task
+from seqlab.tasks.tagging import Tagging, TaggingMeter
+
+
+class SpanConfusionCallback(FigureCallback):
+    """Draws what became of each true span: right, wrong type, wrong boundary, missed; or spurious.
+
+    Only for tags that spell spans.
+    """
+
+    def draw(
+        self, trainer: Trainer, task: Task, moment: Moment
+    ) -> Iterator[tuple[str, Image.Image]]:
+        for stage, words in STAGES[moment].items():
+            meter = task.meter(stage)
+            if not isinstance(meter, TaggingMeter) or meter.span_confusion is None:
+                continue
+            counts = meter.span_confusion.cpu()
+            scheme = TagScheme(task.spec.label_names, task.spec.scheme or "bio")
+            # A type that does not occur has no shares: its row is grey.
+            shares = (counts.double() / counts.sum(dim=1, keepdim=True)).numpy()
+            # Nothing can be spurious and missed at once.
+            shares[-1, -2:] = float("nan")
+            picture = heatmap(
+                shares,
+                [*scheme.type_names, "spurious"],
+                [*scheme.type_names, "wrong boundary", "missed"],
+                f"Spans, {words}, {when(trainer, moment)}",
+                rows="true span",
+                columns="prediction",
+                scale="share of the row",
+                numbers=counts.numpy(),
+                high=1.0,
+            )
+            yield f"{stage}/span_confusion", picture
+
+
+class TransitionsCallback(FigureCallback):
+    """Draws a CRF's scores of moves from tag to tag, of starts and of ends; forbidden ones grey."""
+
+    def draw(
+        self, trainer: Trainer, task: Task, moment: Moment
+    ) -> Iterator[tuple[str, Image.Image]]:
+        if not isinstance(task, Tagging) or task.network.crf is None:
+            return
+        with torch.no_grad():
+            tags = task.spec.output_size
+            chain = task.network.crf.chain(torch.zeros(1, 1, tags, device=task.device))
+            scores = torch.full((tags + 1, tags + 1), float("nan"))
+            scores[:-1, :-1] = chain.transitions.cpu()
+            scores[-1, :-1], scores[:-1, -1] = chain.start.cpu(), chain.end.cpu()
+        scores[scores.isneginf()] = float("nan")
+        shown = scores[~scores.isnan()]
+        picture = heatmap(
+            scores.numpy(),
+            [*task.spec.label_names, "start"],
+            [*task.spec.label_names, "end"],
+            f"Transition scores, {when(trainer, moment)}",
+            rows="from",
+            columns="to",
+            scale="score",
+            low=round(float(shown.min()), 1),
+            high=round(float(shown.max()), 1),
+        )
+        yield f"{moment}/transitions", picture
+
+
+class TaggedSentencesCallback(Callback):
+    """Writes a few test sequences with tags and confidences as text, each validation.
+
+    Into TensorBoard and `figures/tagged_sentences.md` of the run's folder. They are the same
+    sequences each time.
+
+    Args:
+        folder: the run's folder.
+        sequences: how many are written.
+
+    Raises:
+        InputError: fewer than one sequence.
+    """
+
+    def __init__(self, folder: str, *, sequences: int = 6) -> None:
+        check_at_least("callbacks.tagged_sentences.sequences", sequences)
+        self.file = Path(folder) / "figures" / "tagged_sentences.md"
+        self.sequences = sequences
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._write(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._write(trainer, pl_module, "test")
+
+    def _write(self, trainer: Trainer, task: LightningModule, moment: Moment) -> None:
+        data = getattr(trainer, "datamodule", None)
+        if not trainer.is_global_zero or data is None or not isinstance(task, Tagging):
+            return
+        examples = data.examples("test")
+        if task.spec.kind != "tokens":
+            return
+        chosen = torch.arange(min(self.sequences, len(examples)))
+        batch = prepared(trainer, task, examples.batch(chosen))
+        with torch.inference_mode(), trainer.precision_plugin.forward_context():
+            emissions, _ = task.network.forward(batch.inputs, batch.lengths)
+            prediction = task.predict(emissions, batch.lengths, confident=True)
+        assert prediction.confidences is not None
+        text = "\n\n".join(_tables(batch, prediction.tags, prediction.confidences, task.spec))
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_text(f"{moment}/tagged_sentences", text, trainer.global_step)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file.write_text(f"Test sequences, {when(trainer, moment)}\n\n{text}\n")
+
+
+def _tables(batch: Batch, predicted: Tensor, confidences: Tensor, spec: Spec) -> Iterator[str]:
+    """One Markdown table a sequence; wrong tags are bold, with the right one behind."""
+    for row, length in enumerate(batch.lengths.tolist()):
+        tokens, tags, shares = ["token"], ["tag"], ["confidence"]
+        for place in range(length):
+            tokens.append(_escaped(spec.input_names[int(batch.inputs[row, place])]))
+            target, tag = int(batch.targets[row, place]), int(predicted[row, place])
+            name = _escaped(spec.label_names[tag])
+            if target == IGNORED:
+                tags.append("")
+                shares.append("")
+                continue
+            if tag != target:
+                name = f"**{name}** ({_escaped(spec.label_names[target])})"
+            tags.append(name)
+            shares.append(f"{float(confidences[row, place]):.2f}")
+        lines = [tokens, ["---"] * len(tokens), tags, shares]
+        yield "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _escaped(token: str) -> str:
+    """The token as Markdown that shows it as it is."""
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>()#+!|~" else sign for sign in token)
