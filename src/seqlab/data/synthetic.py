@@ -57,6 +57,7 @@ class SyntheticDataset(ABC):
         train_min_length: length of the shortest sequence of train, if it is another than
             `min_length`: a reader may need short sequences to learn what it then does with long
             ones.
+        train_max_length: length of the longest sequence of train, if it is below `max_length`.
         long_lengths: shortest and longest length of a second test set, reported as `test_long`.
         seed: seeds the generation.
 
@@ -76,6 +77,7 @@ class SyntheticDataset(ABC):
     min_length: int = 5
     max_length: int = 20
     train_min_length: int | None = None
+    train_max_length: int | None = None
     long_lengths: Sequence[int] | None = None
     seed: int = 0
 
@@ -92,6 +94,17 @@ class SyntheticDataset(ABC):
             raise InputError(
                 f"data.train_min_length={self.train_min_length} must be from 1 to "
                 f"data.max_length={self.max_length}; use null for data.min_length"
+            )
+        shortest = self.train_min_length or self.min_length
+        if self.train_max_length is not None and self.train_max_length < shortest:
+            raise InputError(
+                f"data.train_max_length={self.train_max_length} is below the shortest length of "
+                f"train, {shortest}; use null for data.max_length"
+            )
+        if self.train_max_length is not None and self.train_max_length > self.max_length:
+            raise InputError(
+                f"data.train_max_length={self.train_max_length} is above data.max_length="
+                f"{self.max_length}; raise the latter"
             )
         if self.long_lengths is not None:
             bounds = tuple(self.long_lengths)
@@ -168,8 +181,12 @@ class SyntheticDataset(ABC):
         if name == "test_long" and self.long_lengths is not None:
             shortest, longest = self.long_lengths
             return shortest, longest
-        if name == "train" and self.train_min_length is not None:
-            return self.train_min_length, self.max_length
+        if name == "train":
+            low, high = self.train_min_length, self.train_max_length
+            return (
+                self.min_length if low is None else low,
+                self.max_length if high is None else high,
+            )
         return self.min_length, self.max_length
 
     def _rows(self, drawn: Draw, name: Split) -> np.ndarray:

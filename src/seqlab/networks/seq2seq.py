@@ -128,6 +128,29 @@ class Seq2Seq(nn.Module):
         decoded = self.decoder(embedded, recurrent, source.memory)
         return self._predict(decoded, embedded, source), decoded.weights
 
+    def run(
+        self, inputs: Tensor, lengths: Tensor, before: Tensor, truth: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `forward`, but reads the truth at some steps only, and what it wrote at the others.
+
+        Args:
+            inputs: as in `forward`.
+            lengths: as in `forward`.
+            before: as in `forward`; the first step reads it in any case.
+            truth: (batch, steps) where it is read.
+        """
+        source, state = self.start(inputs, lengths)
+        tokens = before[:, 0]
+        logits, weights = [], []
+        for step in range(before.shape[1]):
+            if step:
+                tokens = torch.where(truth[:, step], before[:, step], logits[-1].argmax(-1))
+            row, looked, state = self.step(tokens, state, source)
+            logits.append(row)
+            weights.append(looked)
+        looked = None if weights[0] is None else torch.stack(weights, 1)
+        return torch.stack(logits, 1), looked
+
     def start(self, inputs: Tensor, lengths: Tensor) -> tuple[Source, DecoderState]:
         """Reads sources, for `next`."""
         source, recurrent = self._read(inputs, lengths)

@@ -75,8 +75,8 @@ def attention_loop(gates: Gates, given: LoopInputs) -> LoopOutputs:
     with torch.autocast(given.inputs.device.type, enabled=False):
         dtype = torch.promote_types(given.inputs.dtype, torch.float32)
         same = [x.to(dtype) if x is not None and x.is_floating_point() else x for x in given]
-        states, contexts, weights, readouts = _Loop.apply(gates, *same)
-    return LoopOutputs(states, contexts, weights, readouts)
+        outputs = _Loop.apply(gates, *same)
+    return LoopOutputs(*(None if x is None else x.to(given.inputs.dtype) for x in outputs))  # type: ignore[arg-type]
 
 
 class _Loop(torch.autograd.Function):
