@@ -68,7 +68,8 @@ class ForecastMeter(Meter):
         self.calibrate = calibrate
         self.headline = ROOTS.get(spec.metric, spec.metric)
         self.names: list[str] = []
-        # Metrics by step of the horizon, and the baselines' metrics, of the last `compute`.
+        # Of the last `compute`: metrics by step of the horizon, the baselines' as `naive/mae`, and
+        # the baselines' metrics over all steps.
         self.by_step: dict[str, Tensor] = {}
         self.baselines: dict[str, dict[str, Tensor]] = {}
         steps = self.series.horizon
@@ -145,7 +146,7 @@ class ForecastMeter(Meter):
             self.calibrate(dim_zero_cat(self.conformity).movedim(0, 1))
         step = dict(zip(self.names, self.sums / self.counts, strict=True))
         whole = dict(zip(self.names, self.sums.sum(dim=1) / self.counts.sum(dim=1), strict=True))
-        self.by_step = {k: v for k, v in _with_roots(step).items() if "/" not in k}
+        self.by_step = _with_roots(step)
         every = {key: value for key, value in _with_roots(whole).items() if value.isfinite()}
         self.baselines = {}
         for key in [key for key in every if "/" in key]:

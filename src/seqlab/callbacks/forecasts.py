@@ -1,0 +1,205 @@
+"""What a forecaster forecasts, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from lightning import Trainer
+from PIL import Image
+from torch import Tensor
+
+from seqlab.callbacks.drawing import heatmap
+from seqlab.callbacks.figures import FigureCallback, Moment, prepared, when
+from seqlab.callbacks.plots import Fan, autocorrelation_plot, coverage_plot, fan_chart, step_errors
+from seqlab.data.baselines import baselines
+from seqlab.data.batch import Batch
+from seqlab.data.windows import Windows
+from seqlab.errors import check_at_least
+from seqlab.tasks.base import Task
+from seqlab.tasks.forecasting import Forecasting, Prediction
+
+# Levels of the coverage plot, most windows it is drawn from, and lags of the autocorrelation.
+LEVELS = torch.linspace(0.05, 0.95, 19)
+MOST_WINDOWS = 1000
+LAGS = 24
+
+
+class ForecastCallback(FigureCallback):
+    """Draws forecasts with their fans, and after the tests how good they are.
+
+    After the tests also: the error by step beside the baselines', whether quantiles hold what
+    they promise, the autocorrelation of the one-step residuals, and what the decoder looked at.
+
+    Args:
+        folder: the run's folder; pictures go into its `figures`.
+        windows: how many windows are shown; they are the same each time.
+        every: validations from one drawing to the next.
+
+    Raises:
+        InputError: a number below 1.
+    """
+
+    def __init__(self, folder: str, *, windows: int = 4, every: int = 5) -> None:
+        super().__init__(folder)
+        check_at_least("callbacks.forecasts.windows", windows)
+        check_at_least("callbacks.forecasts.every", every)
+        self.windows = windows
+        self.every = every
+        self._validations = 0
+
+    def draw(
+        self, trainer: Trainer, task: Task, moment: Moment
+    ) -> Iterator[tuple[str, Image.Image]]:
+        data = getattr(trainer, "datamodule", None)
+        if not isinstance(task, Forecasting) or data is None:
+            return
+        split = data.examples(moment)
+        if not isinstance(split, Windows):
+            return  # one target a sequence has no history to draw
+        self._validations += moment == "val"
+        if moment == "val" and (self._validations - 1) % self.every:
+            return
+        now = when(trainer, moment)
+        names = task.series.names
+        chosen = torch.linspace(0, len(split) - 1, min(self.windows, len(split))).long().unique()
+        batch, prediction = _predicted(trainer, task, split, chosen)
+        fans = [_fan(batch, prediction, row, task, names) for row in range(len(batch))]
+        yield f"{moment}/forecasts", fan_chart(fans, f"Forecasts, {moment} windows, {now}")
+        if moment == "val":
+            return
+        yield from self._errors(task, now)
+        yield from self._attention(batch, prediction, now)
+        yield from self._residuals(trainer, task, split, now)
+
+    def _errors(self, task: Forecasting, now: str) -> Iterator[tuple[str, Image.Image]]:
+        steps = getattr(task.meter("test"), "by_step", {})
+        metric = task.spec.metric
+        if metric not in steps:
+            return
+        errors = {"model": steps[metric].cpu().numpy()}
+        for name, values in steps.items():
+            baseline, slash, kind = name.partition("/")
+            if slash and kind == metric:
+                errors[baseline] = values.cpu().numpy()
+        optimum = task.spec.optimum if task.series.horizon == 1 else None
+        title = f"Error by step, test, {now}"
+        yield "test/error_by_step", step_errors(errors, title, metric=metric, optimum=optimum)
+
+    def _attention(
+        self, batch: Batch, prediction: Prediction, now: str
+    ) -> Iterator[tuple[str, Image.Image]]:
+        if prediction.weights is None:
+            return
+        length = prediction.weights.shape[-1]
+        weights = prediction.weights[0].float().cpu().numpy()
+        steps = [f"+{step + 1}" for step in range(len(weights))] if len(weights) > 1 else ["all"]
+        yield (
+            "test/attention_over_history",
+            heatmap(
+                weights,
+                steps,
+                [str(step - length + 1) for step in range(length)],
+                f"Attention over the history, test window 1, {now}",
+                rows="step of the horizon",
+                columns="step of the history",
+                scale="weight",
+            ),
+        )
+
+    def _residuals(
+        self, trainer: Trainer, task: Forecasting, split: Windows, now: str
+    ) -> Iterator[tuple[str, Image.Image]]:
+        # Windows of whole series, as residuals must follow one another in time.
+        whole = int((split.ends <= MOST_WINDOWS).sum())
+        count = int(split.ends[whole - 1]) if whole else min(len(split), MOST_WINDOWS)
+        below: list[Tensor] = []
+        first: list[Tensor] = []
+        for indices in torch.arange(count).split(256):
+            batch, prediction = _predicted(trainer, task, split, indices)
+            values = prediction.forecast.quantiles(LEVELS.to(batch.targets.device))
+            if values is not None:
+                inside = (batch.targets <= values).double()
+                below.append(inside.masked_fill(batch.targets.isnan(), torch.nan).cpu())
+            first.append((batch.targets - prediction.forecast.point())[:, 0].cpu())
+        if below:
+            shares = torch.cat(below, dim=1).nanmean(dim=(1, 3)).numpy()
+            curves = {"all steps": np.nanmean(shares, axis=1)}
+            if shares.shape[1] > 1:
+                curves |= {"step 1": shares[:, 0], f"step {shares.shape[1]}": shares[:, -1]}
+            title = f"Coverage of quantiles, {count} test windows, {now}"
+            yield "test/coverage", coverage_plot(LEVELS.numpy(), curves, title)
+        residuals = torch.cat(first)
+        counts = split.counts[:whole].tolist() if whole else [count]
+        correlations = autocorrelation(residuals, counts, LAGS)
+        if len(correlations):
+            picture = autocorrelation_plot(
+                correlations.numpy(), count, f"One-step residuals, test, {now}"
+            )
+            yield "test/residual_autocorrelation", picture
+
+
+def autocorrelation(residuals: Tensor, counts: list[int], lags: int) -> Tensor:
+    """Σ e_t e_{t−k} / Σ e_t² over all series and channels, (lag,), each series centred.
+
+    Args:
+        residuals: (window, channel), series by series in the order of time; NaN counts as 0.
+        counts: how many windows each series has.
+        lags: most lags; no more than the longest series has windows to compare.
+    """
+    lags = min(lags, max(counts) - 2)
+    products = torch.zeros(max(lags, 0) + 1, dtype=torch.float64)
+    for part in residuals.double().split(counts):
+        if not len(part):
+            continue
+        centred = (part - part.nanmean(dim=0)).nan_to_num(0.0)
+        for lag in range(min(len(products), len(part))):
+            products[lag] += (centred[lag:] * centred[: len(part) - lag]).sum()
+    return products[1:] / products[0] if products[0] > 0 else products[:0]
+
+
+def _predicted(
+    trainer: Trainer, task: Forecasting, split: Windows, indices: Tensor
+) -> tuple[Batch, Prediction]:
+    batch = prepared(trainer, task, split.batch(indices))
+    # What is drawn must not change what is drawn at random in training.
+    with (
+        torch.random.fork_rng(),
+        torch.inference_mode(),
+        trainer.precision_plugin.forward_context(),
+    ):
+        torch.manual_seed(0)
+        return batch, task.predict(batch)
+
+
+def _fan(
+    batch: Batch, prediction: Prediction, row: int, task: Forecasting, names: tuple[str, ...]
+) -> Fan:
+    def first_channel(values: Tensor) -> np.ndarray:
+        return values[row, ..., 0].float().cpu().numpy()
+
+    found = baselines(batch, task.series)
+    calibrated = not bool(prediction.calibrated_lower.isnan().all())
+    lower, upper, words = prediction.lower, prediction.upper, ""
+    if calibrated:
+        lower, upper = prediction.calibrated_lower, prediction.calibrated_upper
+        words = " calibrated"
+    bounds = {}
+    if lower is not None and upper is not None:
+        # The widest first, so that the others are drawn on top.
+        for number in sorted(range(len(task.intervals)), key=lambda n: -task.intervals[n]):
+            pair = first_channel(lower[number]), first_channel(upper[number])
+            bounds[f"{100 * task.intervals[number]:g} %{words}"] = pair
+    name, age = "", 0
+    if batch.context is not None:
+        name = names[int(batch.context.series[row])]
+        age = int(batch.context.age[row])
+    return Fan(
+        name=f"{name}, cut after {age}",
+        history=first_channel(batch.inputs[:, : int(batch.lengths[row])]),
+        truth=first_channel(batch.targets),
+        point=first_channel(prediction.forecast.point()),
+        bounds=bounds,
+        naive=first_channel(found.get("seasonal", found["naive"])),
+    )

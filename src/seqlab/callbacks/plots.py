@@ -1,0 +1,154 @@
+"""Line plots of forecasts, as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+# Blue for the model, black for the truth, grey for what it is measured against.
+MODEL, TRUTH, OTHER = "#1f6fb4", "#222222", "#9a9a9a"
+DASHES = ("-", "--", ":", "-.", (0, (1, 3)))
+
+
+@dataclass
+class Fan:
+    """One window and its forecast, all of one channel.
+
+    Attributes:
+        name: the series.
+        history: (time,) the past, NaN where missing.
+        truth: (horizon,) what came.
+        point: (horizon,) what was forecast.
+        bounds: lower and upper bounds (horizon,) by the interval's label, the widest first.
+        naive: (horizon,) the (seasonal) naive forecast.
+    """
+
+    name: str
+    history: np.ndarray
+    truth: np.ndarray
+    point: np.ndarray
+    bounds: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    naive: np.ndarray
+
+
+def fan_chart(fans: Sequence[Fan], title: str) -> Image.Image:
+    """History, truth and forecast with its intervals, one panel a window."""
+    columns = 2 if len(fans) > 1 else 1
+    rows = -(-len(fans) // columns)
+    figure, axes = _figure(title, rows, columns, height=2.6)
+    for axis, fan in zip(axes, fans, strict=False):
+        past = np.arange(1 - len(fan.history), 1)
+        ahead = np.arange(1, len(fan.point) + 1)
+        axis.plot(past, fan.history, color=TRUTH, linewidth=1.2, label="history and truth")
+        axis.plot(ahead, fan.truth, color=TRUTH, linewidth=1.2, linestyle="--")
+        for number, (label, (lower, upper)) in enumerate(fan.bounds.items()):
+            axis.fill_between(
+                ahead, lower, upper, color=MODEL, alpha=0.15 + 0.15 * number, lw=0, label=label
+            )
+        axis.plot(ahead, fan.point, color=MODEL, linewidth=1.6, label="forecast")
+        axis.plot(ahead, fan.naive, color=OTHER, linewidth=1.0, label="naive")
+        axis.axvline(0.5, color=OTHER, linewidth=0.8, linestyle=":")
+        axis.set_title(fan.name, fontsize=9, loc="left")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, fontsize=8, frameon=False, loc="outside lower center", ncol=len(labels)
+    )
+    for axis in axes[len(fans) :]:
+        axis.set_visible(False)
+    for axis in axes[max(0, len(fans) - columns) : len(fans)]:
+        axis.set_xlabel("step after the cut")
+    return _image(figure)
+
+
+def step_errors(
+    errors: Mapping[str, np.ndarray], title: str, *, metric: str, optimum: float | None = None
+) -> Image.Image:
+    """The error at each step of the horizon, the model's first.
+
+    Args:
+        errors: (horizon,) by name.
+        title: printed above.
+        metric: what the errors are.
+        optimum: the best possible error of a step, where known.
+    """
+    figure, (axis,) = _figure(title, 1, 1, height=4.0)
+    for number, (name, values) in enumerate(errors.items()):
+        steps = np.arange(1, len(values) + 1)
+        style = DASHES[(number - 1) % len(DASHES)] if number else "-"
+        marker = "o" if len(values) == 1 or number == 0 else None
+        axis.plot(
+            steps,
+            values,
+            color=OTHER if number else MODEL,
+            linestyle=style,
+            marker=marker,
+            markersize=3,
+            label=name,
+        )
+    if optimum is not None:
+        axis.axhline(optimum, color="#2a8f4f", linewidth=1, label="optimum")
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("step of the horizon")
+    axis.set_ylabel(metric)
+    axis.legend(fontsize=8, frameon=False)
+    return _image(figure)
+
+
+def coverage_plot(nominal: np.ndarray, curves: Mapping[str, np.ndarray], title: str) -> Image.Image:
+    """The share of values below each quantile against its level; on the diagonal all is well."""
+    figure, (axis,) = _figure(title, 1, 1, height=4.6, width=5.0)
+    axis.plot([0, 1], [0, 1], color=OTHER, linewidth=1, linestyle=":", label="as promised")
+    for name, shares in curves.items():
+        axis.plot(nominal, shares, marker="o", markersize=3, label=name)
+    axis.set_xlabel("level of the quantile")
+    axis.set_ylabel("share of values at or below it")
+    axis.set_aspect("equal")
+    axis.legend(fontsize=8, frameon=False)
+    return _image(figure)
+
+
+def autocorrelation_plot(values: np.ndarray, count: int, title: str) -> Image.Image:
+    """Autocorrelation of one-step residuals by lag, with the band that white noise stays within.
+
+    Args:
+        values: (lag,) from lag 1 on.
+        count: how many residuals there are.
+        title: printed above.
+    """
+    figure, (axis,) = _figure(title, 1, 1, height=3.4)
+    lags = np.arange(1, len(values) + 1)
+    band = 1.96 / np.sqrt(max(count, 1))
+    axis.axhspan(-band, band, color=OTHER, alpha=0.25, lw=0, label="95 % of white noise")
+    axis.vlines(lags, 0, values, color=MODEL)
+    axis.plot(lags, values, "o", color=MODEL, markersize=4)
+    axis.axhline(0, color=TRUTH, linewidth=0.8)
+    largest = float(np.abs(values).max(initial=0.0))
+    axis.set_ylim(-max(1.2 * largest, 2 * band), max(1.2 * largest, 2 * band))
+    axis.set_xlabel("lag")
+    axis.set_ylabel("autocorrelation")
+    axis.legend(fontsize=8, frameon=False)
+    return _image(figure)
+
+
+def _figure(
+    title: str, rows: int, columns: int, *, height: float, width: float = 7.6
+) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(width, 0.4 + height * rows), dpi=110, layout="constrained")
+    figure.suptitle(title, fontsize=10, fontweight="bold", x=0.02, ha="left")
+    axes = list(np.ravel(figure.subplots(rows, columns)))
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize=8)
+    return figure, axes
+
+
+def _image(figure: Figure) -> Image.Image:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

@@ -1,0 +1,70 @@
+"""Whether a forecaster beats what needs no training, printed and kept."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.table import Table
+
+from seqlab.tasks.forecast_meter import ForecastMeter
+from seqlab.tasks.forecasting import Forecasting
+
+COLUMNS = ("mae", "rmse", "smape", "mase", "rmsse")
+
+
+class SkillCallback(Callback):
+    """Prints the model's test errors beside the baselines', and writes all of them by step.
+
+    Says so where the model does not beat the last value beyond the confidence interval.
+
+    Args:
+        folder: the run's folder; the errors go into its `errors_by_step.csv`.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.path = Path(folder) / "errors_by_step.csv"
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not isinstance(pl_module, Forecasting) or not trainer.is_global_zero:
+            return
+        meter = pl_module.meter("test")
+        assert isinstance(meter, ForecastMeter)
+        if not meter.by_step:
+            return
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("forecast", "metric", "step", "value"))
+            for key, values in meter.by_step.items():
+                name, slash, metric = key.rpartition("/")
+                for step, value in enumerate(values.tolist(), start=1):
+                    writer.writerow((name if slash else "model", metric, step, value))
+        if not meter.baselines:
+            return
+        scores = {k.removeprefix("test/"): v.item() for k, v in trainer.callback_metrics.items()}
+        Console().print(_table(scores, meter, pl_module.spec.metric))
+        skill, margin = scores["skill_vs_naive"], scores.get("skill_vs_naive_margin", 0.0)
+        if skill - margin <= 0:
+            message = (
+                f"the model does not beat the last value: skill {skill:.3f} ± {margin:.3f} in "
+                f"{pl_module.spec.metric}; on a random walk nothing can, elsewhere train longer "
+                "or change task.normaliser, task.difference or the model"
+            )
+            Console(stderr=True).print(f"warning: {message}", style="yellow", highlight=False)
+
+
+def _table(scores: dict[str, float], meter: ForecastMeter, headline: str) -> Table:
+    table = Table(title="The forecaster and what needs no training", title_justify="left")
+    for column in ("forecast", *COLUMNS, "model's skill"):
+        table.add_column(column, justify="left" if column == "forecast" else "right")
+    table.add_row("model", *(f"{scores[name]:.4g}" for name in COLUMNS), "", style="bold")
+    for name, errors in meter.baselines.items():
+        skill = f"{scores[f'skill_vs_{name}']:.3f}"
+        if name == "naive" and "skill_vs_naive_margin" in scores:
+            skill += f" ± {scores['skill_vs_naive_margin']:.3f}"
+        table.add_row(name, *(f"{errors[key].item():.4g}" for key in COLUMNS), skill)
+    table.caption = f"skill = 1 - {headline} / the baseline's; ± half of the 95 % interval"
+    return table
