@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqlab.errors import InputError, check_at_least, check_probability
-from seqlab.nn.masking import check_lengths, reversal_index, reverse_valid
+from seqlab.nn.masking import check_lengths, reversal_index, reverse_valid, zero_padding
 from seqlab.nn.recurrence import Recurrence, State
 
 
@@ -156,7 +156,7 @@ class RecurrentEncoder(Encoder):
         state = self._start(inputs, state)
         index = reversal_index(lengths, inputs.shape[1]) if self.directions == 2 else None
         finals: list[State | None] = []
-        states = inputs
+        states = zero_padding(inputs, lengths)
         for number, (directions, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
             if number:
                 states = self.dropout(states)

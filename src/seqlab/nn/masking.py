@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from seqlab.errors import InputError
@@ -30,6 +30,17 @@ def check_lengths(lengths: Int[Tensor, " batch"], time: int) -> None:
 def valid_mask(lengths: Int[Tensor, " batch"], time: int) -> Bool[Tensor, "batch time"]:
     """True at the positions before each sequence's length."""
     return torch.arange(time, device=lengths.device) < lengths[:, None]
+
+
+def zero_padding(
+    inputs: Float[Tensor, "batch time feature"], lengths: Int[Tensor, " batch"]
+) -> Float[Tensor, "batch time feature"]:
+    """Zeros at the padded positions, whatever stands there.
+
+    What stands there meets a gradient of zero, and zero times infinity or NaN is NaN: without this
+    it would reach the gradient of every weight that multiplies the inputs.
+    """
+    return torch.where(valid_mask(lengths, inputs.shape[1])[..., None], inputs, 0.0)
 
 
 def reversal_index(lengths: Int[Tensor, " batch"], time: int) -> Int[Tensor, "batch time"]:
