@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -27,6 +28,14 @@ SHORT = (
 )
 # The default data, small.
 SMALL = ("data.train_size=256", "data.val_size=64", "data.test_size=64")
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """No shape and type checks of seqlab.nn, for tests of what it says itself to a wrong value."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def load_main() -> Callable[[Any], None]:

@@ -230,6 +230,7 @@ def only_move_up():
     return Moves(torch.ones(3, 3, dtype=torch.bool).triu(), everything, everything)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -154,6 +154,7 @@ def test_coverage_loss_by_written_out_sums():
     assert coverage_loss(weights, mask).item() == pytest.approx(total / count, rel=1e-5)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("options", "named"),
     [

@@ -17,6 +17,7 @@ def test_levels_that_are_none(levels):
         make_head("quantile", levels)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_an_unknown_head():
     with pytest.raises(InputError, match="gaussian"):
         make_head("gauss", [0.5])  # type: ignore[arg-type]

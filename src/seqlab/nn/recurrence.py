@@ -208,8 +208,8 @@ def _initialise(rnn: nn.RNNBase) -> None:
 
 
 def initialise_gates(
-    input_weight: Float[Tensor, "gates*hidden feature"],
-    recurrent_weight: Float[Tensor, "gates*hidden hidden"],
+    input_weight: Float[Tensor, "gates_hidden feature"],
+    recurrent_weight: Float[Tensor, "gates_hidden hidden"],
     hidden_size: int,
 ) -> None:
     """Xavier-uniform input weights and orthogonal recurrent ones, each gate by itself."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
 
+@runtime_checkable
 class Selectable(Protocol):
     """Tensors that can be cut down to some rows, in a new order."""
 
@@ -30,6 +31,7 @@ class Step(NamedTuple):
     weights: Tensor | None
 
 
+@runtime_checkable
 class StepModel(Protocol[S, M_contra]):
     """Predicts the next token of each row.
 
