@@ -1,0 +1,119 @@
+from functools import partial
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import LAYERS, make_encoder
+
+from seqlab.nn.attention import AdditiveAttention
+from seqlab.nn.pooling import (
+    AttentionPooling,
+    FirstLastPooling,
+    LastPooling,
+    MaxPooling,
+    MeanPooling,
+)
+
+POOLINGS = {
+    "last": LastPooling,
+    "first_last": FirstLastPooling,
+    "mean": MeanPooling,
+    "max": MaxPooling,
+    "attention": lambda: AttentionPooling(AdditiveAttention(6, 6)).double(),
+}
+every_pooling = pytest.mark.parametrize("name", POOLINGS)
+lengths_of_batch = st.lists(st.integers(1, 7), min_size=1, max_size=4)
+
+
+def written_out(name, states):
+    """The same of one unpadded sequence, (time, size)."""
+    return {
+        "last": lambda: states[-1],
+        "first_last": lambda: torch.cat([states[-1, :3], states[0, 3:]]),
+        "mean": lambda: states.mean(0),
+        "max": lambda: states.max(0).values,
+    }[name]()
+
+
+@pytest.mark.parametrize("name", ["last", "first_last", "mean", "max"])
+@settings(max_examples=30, deadline=None)
+@given(lengths=lengths_of_batch, extra=st.integers(0, 3), seed=st.integers(0, 2**31))
+def test_equals_the_rule_on_each_sequence_alone(name, lengths, extra, seed):
+    torch.manual_seed(seed)
+    states = torch.randn(len(lengths), max(lengths) + extra, 6).double()
+    for row, length in enumerate(lengths):
+        states[row, length:] = float("nan")
+    pooled, weights = POOLINGS[name]()(states, torch.tensor(lengths))
+    for row, length in enumerate(lengths):
+        torch.testing.assert_close(pooled[row], written_out(name, states[row, :length]))
+    assert (weights is None) == (name != "mean")
+
+
+@pytest.mark.parametrize("name", ["mean", "attention"])
+def test_weights_are_what_the_states_were_summed_with(name):
+    torch.manual_seed(0)
+    states, lengths = torch.randn(3, 5, 6).double(), torch.tensor([5, 1, 3])
+    pooled, weights = POOLINGS[name]()(states, lengths)
+    torch.testing.assert_close(weights.sum(1), torch.ones(3).double())
+    torch.testing.assert_close((weights[..., None] * states).sum(1), pooled)
+    assert (weights[torch.arange(5) >= lengths[:, None]] == 0).all()
+
+
+def test_attention_pooling_equals_each_sequence_alone():
+    torch.manual_seed(0)
+    pooling = POOLINGS["attention"]()
+    states, lengths = torch.randn(3, 5, 6).double(), [5, 1, 3]
+    pooled, _ = pooling(states, torch.tensor(lengths))
+    for row, length in enumerate(lengths):
+        alone, _ = pooling(states[row : row + 1, :length], torch.tensor([length]))
+        torch.testing.assert_close(alone[0], pooled[row])
+
+
+@every_pooling
+def test_gradients_reach_valid_positions_only(name):
+    torch.manual_seed(0)
+    pooling = POOLINGS[name]()
+    lengths = torch.tensor([4, 1])
+    states = torch.randn(2, 5, 6).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda states: pooling(states, lengths)[0], states)
+    pooling(states, lengths)[0].sum().backward()
+    assert not states.grad[torch.arange(5) >= lengths[:, None]].any()
+    assert states.grad[0].any()
+    assert states.grad[1].any()
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+class TestBothDirectionsHaveReadAll:
+    def pooled(self, cell, pooling, change=None):
+        torch.manual_seed(1)
+        encoder = make_encoder(cell, bidirectional=True, hidden_size=16)
+        inputs, lengths = torch.randn(2, 6, 3).double(), torch.tensor([6, 4])
+        if change is not None:
+            inputs[torch.arange(2), lengths - 1 if change == "last" else 0] += 1
+        pooled, _ = pooling(encoder(inputs, lengths)[0], lengths)
+        return pooled[:, :16], pooled[:, 16:]
+
+    @pytest.mark.parametrize("change", ["first", "last"])
+    def test_first_last_sees_both_ends_with_both_halves(self, cell, change):
+        before, after = (self.pooled(cell, FirstLastPooling(), c) for c in (None, change))
+        for half, changed in zip(before, after, strict=True):
+            assert (half != changed).any(1).all()
+
+    def test_last_would_show_the_backward_half_one_token(self, cell):
+        """Why two directions are not pooled with `last` by default."""
+        before, after = (self.pooled(cell, LastPooling(), c) for c in (None, "first"))
+        assert torch.equal(before[1], after[1])
+        assert (before[0] != after[0]).any(1).all()
+
+
+def test_bf16_weights_of_the_mean_are_those_of_the_states():
+    states, lengths = torch.randn(2, 4, 6).bfloat16(), torch.tensor([4, 3])
+    pooled, weights = MeanPooling()(states, lengths)
+    assert pooled.dtype == weights.dtype == torch.bfloat16
+
+
+def test_the_query_starts_of_the_width_of_its_attention():
+    pooling = AttentionPooling(partial(AdditiveAttention, attention_size=3)(64, 32))
+    assert pooling.query.shape == (64,)
+    assert 0.5 < float(pooling.query.detach().norm()) < 1.5

@@ -1,0 +1,107 @@
+"""The one direction: data → networks (built of nn) → tasks → callbacks → runs → reports."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import seqlab
+
+SOURCE = Path(seqlab.__file__).parent
+# What each package may import of ours beside itself. `errors` is for everybody.
+MAY_IMPORT = {
+    "errors": set(),
+    "data": set(),
+    "nn": set(),
+    "networks": {"data", "nn"},
+    "tasks": {"data", "nn", "networks"},
+    "config": set(),
+    "build": {"data", "nn", "networks", "tasks"},
+    "callbacks": {"config", "data", "nn", "networks", "tasks"},
+    "runs": {"config", "build", "data", "nn", "networks", "tasks", "callbacks"},
+    "reports": {"config", "build", "data", "runs"},
+    "cli": {"config", "build", "data", "networks", "nn", "tasks", "runs", "reports"},
+}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, inside functions and for type checkers too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            assert node.module is not None
+            # `from seqlab import data` names a package, `from seqlab.data import x` a thing in it.
+            yield node.module
+            if node.module in ("seqlab", "torch"):
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def package_of(path: Path) -> str:
+    relative = path.relative_to(SOURCE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_nothing_imports_from_its_right(path):
+    package = package_of(path)
+    if package == "__init__":
+        assert not [name for name in imports(path) if name.startswith("seqlab")]
+        return
+    assert package in MAY_IMPORT, f"say what {package} may import"
+    allowed = MAY_IMPORT[package] | {package, "errors"}
+    found = {name.split(".")[1] for name in imports(path) if name.startswith("seqlab.")}
+    assert found <= allowed, f"{path} imports {sorted(found - allowed)}"
+
+
+def test_packages_are_found():
+    """The test above has something to walk."""
+    found = {package_of(path) for path in FILES}
+    assert {"errors", "data", "nn", "networks", "tasks", "callbacks", "runs"} <= found
+    assert "seqlab.nn.masking" in set(imports(SOURCE / "nn" / "encoder.py"))
+    assert "lightning" in set(imports(SOURCE / "data" / "datamodule.py"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if package_of(path) in ("data", "nn")],
+    ids=lambda path: str(path.relative_to(SOURCE)),
+)
+def test_data_and_nn_know_no_trainer(path):
+    found = set(imports(path))
+    if path.name != "datamodule.py":
+        assert not {name for name in found if name.split(".")[0] in ("lightning", "hydra")}
+    if package_of(path) == "data":
+        assert not {name for name in found if name.startswith("torch.nn")}
+
+
+@pytest.mark.parametrize("module", ["seqlab.config", "seqlab.errors"])
+def test_the_command_line_imports_nothing_heavy(module):
+    """`--help` and a mistyped override answer before torch is there."""
+    program = f"""
+import sys
+import {module}
+heavy = {{"torch", "lightning", "torchmetrics", "numpy", "matplotlib", "tensorboard"}}
+print(*sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
+
+
+def test_train_py_imports_nothing_heavy_at_its_top():
+    program = "import sys, train; print(*sorted({'torch', 'lightning'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=SOURCE.parents[1],
+    )
+    assert done.stdout.split() == []
