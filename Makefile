@@ -20,7 +20,8 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pytest -n auto -q
+	# Tests run side by side: with one thread each they do not wait for one another.
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -q
 
 clean:
 	rm -rf $(VENV)

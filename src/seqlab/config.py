@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -50,10 +51,17 @@ def run(main: Callable[..., Any]) -> None:
         return
     # Hydra would otherwise print errors in its own words and exit.
     os.environ[FULL_ERROR] = os.environ[TELLS_ERRORS] = "1"
+    threading.excepthook = _in_thread
     try:
         main()
     except Exception as error:
         leave(error)
+
+
+def _in_thread(failed: threading.ExceptHookArgs) -> None:
+    """A writer's thread that meets a full disk leaves it to the main thread to tell."""
+    if not isinstance(failed.exc_value, OSError):
+        threading.__excepthook__(failed)
 
 
 def wants_traceback() -> bool:

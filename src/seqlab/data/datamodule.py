@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from lightning import LightningDataModule
 
@@ -49,6 +49,8 @@ class SequenceDataModule(LightningDataModule):
         self.bucket = bucket
         self.seed = seed
         self.examples = cache(dataset.split)
+        self._train_loader: BatchLoader | None = None
+        self._first = 0
 
     @property
     def test_splits(self) -> tuple[Split, ...]:
@@ -62,7 +64,22 @@ class SequenceDataModule(LightningDataModule):
     def train_dataloader(self) -> BatchLoader:
         # A model overfits on the same few batches again and again only if their order stays.
         fixed = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
-        return self._loader("train", shuffle=not fixed)
+        self._train_loader = self._loader("train", shuffle=not fixed)
+        self._train_loader.start_at(self._first)
+        return self._train_loader
+
+    # The place within the epoch is kept here, as Lightning restores only a loader's that was made
+    # after the checkpoint was read, and a schedule asks for the number of steps before that.
+    def state_dict(self) -> dict[str, Any]:
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress if self.trainer else None
+        if self._train_loader is None or progress is None or progress.is_last_batch:
+            return {"done": 0}
+        return {"done": self._train_loader.done}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._first = state_dict["done"]
+        if self._train_loader is not None:
+            self._train_loader.start_at(self._first)
 
     def val_dataloader(self) -> BatchLoader:
         return self._loader("val")

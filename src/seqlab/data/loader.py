@@ -93,30 +93,26 @@ class LengthBucketSampler:
 class BatchLoader:
     """Iterates over a split, one tensor gather a batch.
 
-    It keeps its place: `state_dict` in the middle of an epoch and `load_state_dict` later go on
-    with the next batch.
+    Attributes:
+        done: batches that the current epoch has given out.
     """
 
     def __init__(self, examples: Examples, sampler: LengthBucketSampler) -> None:
         self.examples = examples
         self.batch_sampler = sampler
-        self._done = 0
-        self._resume_at = 0
+        self.done = 0
+        self._first = 0
 
     def __len__(self) -> int:
         return len(self.batch_sampler)
 
+    def start_at(self, number: int) -> None:
+        """Leaves out the first batches of the next epoch, which were given out before."""
+        self._first = number
+
     def __iter__(self) -> Iterator[Batch]:
-        first, self._resume_at = self._resume_at, 0
-        self._done = first
+        first, self._first = self._first, 0
         for number, (indices, share) in enumerate(self.batch_sampler):
             if number >= first:
-                self._done = number + 1
+                self.done = number + 1
                 yield self.examples.batch(indices, share)
-
-    def state_dict(self) -> dict[str, Any]:
-        # After the last batch the next epoch starts anew.
-        return {"done": self._done % len(self)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._resume_at = state["done"]

@@ -15,6 +15,9 @@ NOISE = (
     r".*Experiment logs directory .* exists",
     r"The number of training batches .* is smaller than the logging interval",
     r".*does not have many workers which may be a bottleneck",
+    # Ours is resumed by the datamodule.
+    r"You're resuming from a checkpoint that ended before the epoch ended",
+    r"The dirpath has changed from",
     r"You requested to overfit but enabled",
 )
 

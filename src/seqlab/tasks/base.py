@@ -69,8 +69,9 @@ class Task(LightningModule, ABC):
         # Looking at a number on an accelerator waits for all its work: only when it is logged.
         if (due or loss.device.type == "cpu") and not torch.isfinite(loss):
             raise NonFiniteLossError(
-                f"the loss became {loss.item()} at step {self.global_step} "
-                f"(epoch {self.current_epoch})"
+                f"the loss became {loss.item()} at step {self.global_step}; lower optimizer.lr or "
+                "trainer.gradient_clip_val (the last good checkpoint, where an epoch was done, is "
+                "checkpoints/last.ckpt in the run's folder)"
             )
         self.meter("train").update(loss.detach(), outputs, batch)
         if due:
