@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lightning import LightningModule, Trainer
@@ -12,8 +13,16 @@ from torch.utils.tensorboard.summary import hparams
 
 from seqlab.config import flatten
 
-# Where things are and how a run is shown is not what distinguishes experiments.
-LEFT_OUT = ("callbacks.", "logger.", "trainer.default_root_dir", "trainer.enable_")
+# Where things are and how a run is shown is not what distinguishes experiments; what the task's
+# parts are given stands one level above, where it is set.
+LEFT_OUT = (
+    "callbacks.",
+    "logger.",
+    "task.loop.",
+    "task.network.",
+    "trainer.default_root_dir",
+    "trainer.enable_",
+)
 
 
 class HparamsCallback(Callback):
@@ -24,15 +33,22 @@ class HparamsCallback(Callback):
 
     Args:
         folder: the run's folder, whose `config.yaml` is read.
+        names: further columns, such as the names of data and model.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, names: Mapping[str, str]) -> None:
         self.file = Path(folder) / "config.yaml"
+        self.names = dict(names)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         config = OmegaConf.to_container(OmegaConf.load(self.file))
-        flat = {k: v for k, v in flatten(config).items() if not k.startswith(LEFT_OUT)}
-        _, start, _ = hparams(flat, {})
+        flat = {
+            # TensorBoard's writer turns truth values into 0 and 1.
+            key: str(value).lower() if isinstance(value, bool) else value
+            for key, value in flatten(config).items()
+            if not key.startswith(LEFT_OUT) and not key.endswith("._partial_")
+        }
+        _, start, _ = hparams(self.names | flat, {})
         self._write(trainer, start)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
