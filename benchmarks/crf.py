@@ -54,10 +54,14 @@ def duels(ours, peer, shortest):
         paths = ours.decode(emissions, lengths)[0]
         for path, length, wanted in zip(paths, lengths, peer.decode(without, mask), strict=True):
             assert path[:length].tolist() == wanted
-    training = {
-        "ours": lambda: (-ours.log_likelihood(emissions, tags, lengths).mean()).backward(),
-        "peer": lambda: (-peer(emissions, tags, mask, reduction="mean")).backward(),
-    }
+
+    def train_ours():
+        (-ours.log_likelihood(emissions, tags, lengths).mean()).backward()
+
+    def train_peer():
+        (-peer(emissions, tags, mask, reduction="mean")).backward()
+
+    training = {"ours": train_ours, "peer": train_peer}
     decoding = {
         "ours": lambda: ours.decode(without, lengths),
         "peer": torch.no_grad()(lambda: peer.decode(without, mask)),
