@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import re
+import shutil
 import types
 import typing
 from collections.abc import Callable
@@ -200,8 +202,21 @@ def build_network(config: DictConfig, spec: Spec) -> Any:
     make = instantiate(config.task.network, "task.network")
     network = make(spec=spec, reader=reader, attention=attention, dropout=model.dropout)
     if config.compile:
-        network.compile()
+        _check_compiler()
+        # One compiled network for all batch sizes and lengths.
+        network.compile(dynamic=True)
     return network
+
+
+def _check_compiler() -> None:
+    import torch
+
+    candidates = (os.environ.get("CXX"), "g++", "clang++")
+    if not torch.cuda.is_available() and not any(map(shutil.which, filter(None, candidates))):
+        raise InputError(
+            "compile=true needs a C++ compiler (g++, clang++ or $CXX), and this machine has none; "
+            "install one or leave out compile=true"
+        )
 
 
 def build_task(config: DictConfig, network: Any, spec: Spec) -> Any:

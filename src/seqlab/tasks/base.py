@@ -76,7 +76,8 @@ class Task(LightningModule, ABC):
         self.meter("train").update(loss.detach(), outputs, batch)
         if due:
             # Every step would cost more than the step's own bookkeeping.
-            self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(batch))
+            shared = loss.detach() * batch.share
+            self.log("train/loss", shared, prog_bar=True, sync_dist=True, batch_size=len(batch))
         return loss * batch.share if batch.share != 1.0 else loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -56,13 +56,16 @@ class Classification(Task):
 
     def measure(self, batch: Batch, stage: str) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
         logits, weights = self.network(batch.inputs, batch.lengths)
-        loss = F.cross_entropy(
+        losses = F.cross_entropy(
             logits,
             batch.targets,
             weight=self.class_weights,  # type: ignore[arg-type]
             label_smoothing=self.label_smoothing,
+            reduction="none",
         )
-        return loss, (logits.detach(), weights)
+        # Not divided by the sum of the weights: then a set's loss is the mean over its examples,
+        # however it is cut into batches or dealt out to devices.
+        return losses.mean(), (logits.detach(), weights)
 
 
 class ClassificationMeter(Meter):

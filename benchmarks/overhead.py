@@ -1,0 +1,114 @@
+"""The whole default run against a bare PyTorch loop: same network, batches, optimiser, clipping.
+
+Within one run an epoch of the bare loop and one of ours take turns, validation included. Claim: at
+most 1.10 times the time at batch 64, with logging, metrics, checkpoints, pictures, progress bar.
+
+    python benchmarks/overhead.py [epochs] [override ...]
+"""
+
+from __future__ import annotations
+
+import copy
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.callbacks import Callback
+from omegaconf import OmegaConf, open_dict
+from torch.nn import functional as F
+
+from seqlab.build import build_data, build_network, build_task, build_trainer
+from seqlab.config import CONF
+from seqlab.runs.folder import RunFolder
+from seqlab.runs.setup import prepare
+
+
+class BareLoop:
+    """What a careful person writes without a framework."""
+
+    def __init__(self, network: torch.nn.Module, data: Any, rate: float) -> None:
+        self.network = network
+        self.data = data
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+
+    def epoch(self, number: int) -> None:
+        train, val = self.data._loader("train", shuffle=True), self.data._loader("val")
+        train.batch_sampler.set_epoch(number)
+        self.network.train()
+        for batch in train:
+            loss = F.cross_entropy(self.network(batch.inputs, batch.lengths)[0], batch.targets)
+            self.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            self.optimizer.step()
+        self.network.eval()
+        correct, total = 0, 0.0
+        with torch.inference_mode():
+            for batch in val:
+                logits, _ = self.network(batch.inputs, batch.lengths)
+                total += F.cross_entropy(logits, batch.targets).item() * len(batch)
+                correct += (logits.argmax(-1) == batch.targets).sum().item()
+
+
+class Turns(Callback):
+    """Lets the bare loop run an epoch before each of ours, and times both."""
+
+    def __init__(self, bare: BareLoop) -> None:
+        self.bare = bare
+        self.times: dict[str, list[float]] = {"bare": [], "ours": []}
+        self.start = 0.0
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        self._stop()
+        start = time.perf_counter()
+        self.bare.epoch(trainer.current_epoch)
+        self.start = time.perf_counter()
+        self.times["bare"].append(self.start - start)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.start:
+            self.times["ours"].append(time.perf_counter() - self.start)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 12
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        overrides = [f"trainer.max_epochs={epochs}", "callbacks.early_stopping.patience=1000"]
+        config = compose("train", overrides + sys.argv[2:], return_hydra_config=True)
+    with tempfile.TemporaryDirectory() as folder:
+        with open_dict(config):
+            config.hydra.runtime.output_dir = folder
+        HydraConfig.instance().set_config(config)
+        with open_dict(config):
+            config = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+        with RunFolder(folder, config):
+            prepare(config.seed)
+            data = build_data(config)
+            network = build_network(config, data.spec)
+            task = build_task(config, network, data.spec)
+            trainer = build_trainer(config)
+            turns = Turns(BareLoop(copy.deepcopy(network), data, config.optimizer.lr))
+            trainer.callbacks.insert(0, turns)
+            trainer.fit(task, data)
+    # The first epoch of each warms up.
+    bare, ours = (statistics.median(turns.times[name][1:]) for name in ("bare", "ours"))
+    pairs = [b / a for a, b in zip(turns.times["bare"], turns.times["ours"], strict=True)][1:]
+    print(f"torch {torch.__version__}, one thread, {platform.machine()}, {epochs - 1} epochs each")
+    print(f"bare loop      {bare:8.3f} s an epoch")
+    print(f"whole default  {ours:8.3f} s an epoch")
+    print(f"ratio of medians {ours / bare:.3f} (claim: at most 1.10)")
+    print(f"median of pairwise ratios {statistics.median(pairs):.3f}")
+
+
+if __name__ == "__main__":
+    main()
