@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -63,38 +64,33 @@ class TagScheme:
         forms = ", ".join(f"{prefix}-TYPE" for prefix in PREFIXES[self.scheme])
         raise InputError(f"the tag {name!r} is outside the scheme {self.scheme}; use O, {forms}")
 
-    def encode(self, tags: Sequence[str], place: str, strict: bool) -> list[int]:
-        """Ids of one sentence's tags.
+    def check(self, tags: Sequence[str], place: str) -> None:
+        """Checks that one sentence's tags follow the scheme.
 
         Args:
             tags: the names.
             place: where the sentence stands, for messages.
-            strict: refuses illegal moves, such as an I- without its B-.
 
         Raises:
-            InputError: a tag without id, or with `strict` an illegal move.
+            InputError: an unknown tag, or an illegal move such as an I- without its B-.
         """
-        for position, name in enumerate(tags):
+        for position, name in enumerate(tags, start=1):
             if name not in self._ids:
                 raise InputError(
-                    f"{place}, position {position + 1}: the tag {name!r} is none of "
+                    f"{place}, position {position}: the tag {name!r} is none of "
                     f"{', '.join(self.names)}"
                 )
-        ids = [self._ids[name] for name in tags]
-        if strict:
-            outside = len(self.names)
-            for position, (before, tag) in enumerate(
-                zip([outside, *ids], [*ids, outside], strict=True)
-            ):
-                if not self.legal[before, tag]:
-                    names = [*self.names, "the end" if position else "the start"]
-                    raise InputError(
-                        f"{place}, position {min(position + 1, len(ids))}: in the scheme "
-                        f"{self.scheme}, {names[tag]} may not follow "
-                        f"{names[before] if before < outside else 'the start'}; correct the tags, "
-                        "or read them leniently"
-                    )
-        return ids
+        outside = len(self.names)
+        ids = [outside, *(self._ids[name] for name in tags), outside]
+        for position, (before, tag) in enumerate(pairwise(ids), start=1):
+            if not self.legal[before, tag]:
+                first = "the start" if before == outside else self.names[before]
+                second = "the end" if tag == outside else self.names[tag]
+                raise InputError(
+                    f"{place}, position {min(position, len(tags))}: in the scheme {self.scheme}, "
+                    f"{second} may not follow {first}; correct the tags, or read them with "
+                    "data.strict=false and without constraints (task.constraints=none)"
+                )
 
     @cached_property
     def legal(self) -> np.ndarray:
