@@ -169,7 +169,7 @@ class RecurrentEncoder(Encoder):
                     reverse_valid(output, index) if way and index is not None else output
                 )
                 finals.append(final)
-            states = norm(outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1))
+            states = norm(outputs[0] if len(outputs) == 1 else _joined(outputs))
         if not need_state:
             return states, None
         return states, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))  # type: ignore[arg-type]
@@ -178,17 +178,28 @@ class RecurrentEncoder(Encoder):
         self, inputs: Float[Tensor, "batch feature"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch output"], State]:
         check_causal(self)
+        output, finals = self.layer_steps(inputs, self.layer_states(inputs, state))
+        return output, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
+
+    def layer_states(self, inputs: Tensor, state: State | None = None) -> list[State | None]:
+        """The state to start from, checked, layer by layer; None where it is zero."""
         state = self._start(inputs, state)
+        return [_of_layer(state, number) for number in range(len(self.layers) * self.directions)]
+
+    def layer_steps(
+        self, inputs: Float[Tensor, "batch feature"], states: Sequence[State | None]
+    ) -> tuple[Float[Tensor, "batch output"], list[State]]:
+        """One step of each layer in turn: the output, and the state of each layer after it."""
         finals: list[State] = []
         output = inputs
-        layers = zip(self.recurrences(), self.norms, strict=True)
-        for number, (recurrence, norm) in enumerate(layers):
+        layers = zip(self.recurrences(), self.norms, states, strict=True)
+        for number, (recurrence, norm, state) in enumerate(layers):
             if number:
                 output = self.dropout(output)
-            output, final = recurrence.step(output, _of_layer(state, number))
+            output, final = recurrence.step(output, state)
             finals.append(final)
             output = norm(output)
-        return output, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
+        return output, finals
 
     def multiply_accumulates(self, length: int) -> float:
         return sum(recurrence.multiply_accumulates for recurrence in self.recurrences())
@@ -203,6 +214,11 @@ class RecurrentEncoder(Encoder):
         if not len(self.initial):
             return None
         return tuple(part[:, None].expand(-1, batch, -1).to(inputs.dtype) for part in self.initial)
+
+
+def _joined(outputs: list[Tensor]) -> Tensor:
+    """Both directions' outputs side by side, in memory time first as they are."""
+    return torch.cat([output.transpose(0, 1) for output in outputs], dim=-1).transpose(0, 1)
 
 
 def _of_layer(state: State | None, number: int) -> State | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log, pi
+from math import pi
 
 import torch
 import torch.nn.functional as F

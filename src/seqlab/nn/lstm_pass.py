@@ -70,7 +70,7 @@ class _LSTMPass(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] — the decorator's signature
         ctx: Any, *gradients: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         hidden, cell, weight, gates, hiddens, cells, tanhs = ctx.saved_tensors

@@ -40,7 +40,7 @@ def zero_padding(
     What stands there meets a gradient of zero, and zero times infinity or NaN is NaN: without this
     it would reach the gradient of every weight that multiplies the inputs.
     """
-    return torch.where(valid_mask(lengths, inputs.shape[1])[..., None], inputs, 0.0)
+    return inputs.masked_fill(~valid_mask(lengths, inputs.shape[1])[..., None], 0.0)
 
 
 def reversal_index(lengths: Int[Tensor, " batch"], time: int) -> Int[Tensor, "batch time"]:
@@ -55,13 +55,16 @@ def reverse_valid(
 ) -> Shaped[Tensor, "batch time feature"]:
     """Reverses the valid part of each sequence; padding stays where it is.
 
+    The result lies in memory time first, as recurrent layers read and write it: theirs pass
+    through without a copy.
+
     Args:
         states: the padded sequences.
         index: from `reversal_index`, made once for all layers.
     """
-    batch, time = index.shape
-    rows = torch.arange(batch, device=index.device)[:, None] * time
-    return _Permuted.apply(states, (rows + index).flatten())
+    batch = len(index)
+    rows = index.T * batch + torch.arange(batch, device=index.device)
+    return _Permuted.apply(states.transpose(0, 1), rows.flatten()).transpose(0, 1)
 
 
 class _Permuted(torch.autograd.Function):

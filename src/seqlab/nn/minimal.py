@@ -47,9 +47,9 @@ class MinimalRecurrence(Recurrence):
 
     @abstractmethod
     def logarithms(
-        self, projected: Float[Tensor, "*rest blocks*hidden"]
+        self, projected: Float[Tensor, "*rest projected"]
     ) -> tuple[Float[Tensor, "*rest hidden"], Float[Tensor, "*rest hidden"]]:
-        """log a_t, and the logarithm of all that is added, from the projected inputs."""
+        """From the projected inputs: log a_t, and the logarithm of all that is added."""
 
     def forward(
         self,
@@ -91,9 +91,7 @@ class MinGRU(MinimalRecurrence):
     """
 
     def __init__(self, input_size: int, hidden_size: int, *, forget_bias: float = 1.0) -> None:
-        super().__init__(
-            input_size, hidden_size, blocks=("update", "candidate"), gates=("update",)
-        )
+        super().__init__(input_size, hidden_size, blocks=("update", "candidate"), gates=("update",))
         nn.init.constant_(self.input.bias[:hidden_size], -forget_bias)
 
     def activate(self, inputs: Tensor) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ Gates = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def linear_scan(
-    decay: Num[Tensor, "batch time hidden"],
+    decay: Num[Tensor, "#batch time hidden"],
     values: Num[Tensor, "batch time hidden"],
     state: Num[Tensor, "batch hidden"] | None = None,
 ) -> Num[Tensor, "batch time hidden"]:
@@ -69,7 +69,7 @@ def log_scan(
 
 
 def gated_log_scan(
-    projected: Float[Tensor, "batch time blocks*hidden"], gates: Gates
+    projected: Float[Tensor, "batch time projected"], gates: Gates
 ) -> Float[Tensor, "batch time hidden"]:
     """`log_scan(*gates(projected))` from zero, which keeps nothing but `projected` and the states.
 
@@ -94,7 +94,9 @@ class _LinearScan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] — the decorator's signature
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor, Tensor]:
         decay, states = ctx.saved_tensors
         later = torch.cat([decay[:, 1:], torch.zeros_like(decay[:, :1])], dim=1).conj()
         by_values = _scan(_LINEAR, later, gradients[0], reverse=True)
@@ -112,8 +114,11 @@ class _LogScan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        return _log_scan_gradients(*ctx.saved_tensors, gradients[0])
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] — the decorator's signature
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        log_decay, log_values, states = ctx.saved_tensors
+        return _log_scan_gradients(log_decay, log_values, states, gradients[0])
 
 
 class _GatedLogScan(torch.autograd.Function):
@@ -127,16 +132,20 @@ class _GatedLogScan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] — the decorator's signature
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor, None]:
         projected, states = ctx.saved_tensors
         by_projected = torch.empty_like(projected)
         pieces = (_pieces(x, like=projected) for x in (projected, states, *gradients, by_projected))
         for part, state, gradient, into in zip(*pieces, strict=True):
             with torch.enable_grad():
-                part = part.detach().requires_grad_()
-                logarithms = ctx.gates(part)
-            by_logarithms = _log_scan_gradients(*(x.detach() for x in logarithms), state, gradient)
-            into.copy_(torch.autograd.grad(logarithms, part, by_logarithms)[0])
+                leaf = part.detach().requires_grad_()
+                log_decay, log_values = ctx.gates(leaf)
+            by_logarithms = _log_scan_gradients(
+                log_decay.detach(), log_values.detach(), state, gradient
+            )
+            into.copy_(torch.autograd.grad((log_decay, log_values), leaf, by_logarithms)[0])
         return by_projected, None
 
 
@@ -153,7 +162,7 @@ def _log_scan_gradients(
 
 
 def _pieces(tensor: Tensor, like: Tensor | None = None) -> tuple[Tensor, ...]:
-    """A few sequences at a time on a processor, so that all that is done to them is in its cache."""
+    """On a processor a few sequences at a time, so that what is done to them stays in its cache."""
     like = tensor if like is None else like
     if like.device.type != "cpu":
         return (tensor,)
@@ -191,13 +200,14 @@ def _scan(algebra: _Algebra, decay: Tensor, values: Tensor, *, reverse: bool = F
     main = slice(rest, None) if reverse else slice(0, time - rest)
     tail = slice(0, rest) if reverse else slice(time - rest, None)
     if time <= BLOCK:
-        _walk(algebra, decay, values, states, None, reverse)
+        _walk(algebra, decay, values, states, carry=None, reverse=reverse)
         return states
     blocks = [x[:, main].unflatten(1, (-1, BLOCK)) for x in (decay, values, states)]
     _scan_blocks(algebra, *blocks, reverse=reverse)
     if rest:
         carry = states[:, rest] if reverse else states[:, time - rest - 1]
-        _walk(algebra, decay[:, tail], values[:, tail], states[:, tail], carry, reverse)
+        places = (decay[:, tail], values[:, tail], states[:, tail])
+        _walk(algebra, *places, carry=carry, reverse=reverse)
     return states
 
 
@@ -226,6 +236,7 @@ def _walk(
     decay: Tensor,
     values: Tensor,
     states: Tensor,
+    *,
     carry: Tensor | None,
     reverse: bool,
 ) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqlab.nn.rnn_pass import rnn_pass
 
 State = tuple[Tensor, ...]
 """A recurrent state: one tensor, or hidden and cell for an LSTM; each part (batch, size).
@@ -63,7 +67,7 @@ class Recurrence(nn.Module, ABC):
         """Multiply–accumulates of the matrix products a position: each weight is used once."""
         return sum(weight.numel() for weight in self.parameters() if weight.dim() > 1)
 
-    def zero_state(self, inputs: Shaped[Tensor, "batch *rest"]) -> State:
+    def zero_state(self, inputs: Shaped[Tensor, "batch ..."]) -> State:
         """Zeros for as many sequences, on the device and of the dtype of `inputs`."""
         return tuple(inputs.new_zeros(len(inputs), size) for size in self.state_sizes)
 
@@ -78,6 +82,7 @@ class FusedRNN(Recurrence):
         self, input_size: int, hidden_size: int, *, nonlinearity: Literal["tanh", "relu"] = "tanh"
     ) -> None:
         super().__init__(input_size, hidden_size, (hidden_size,))
+        self.nonlinearity: Literal["tanh", "relu"] = nonlinearity
         self.rnn = nn.RNN(input_size, hidden_size, nonlinearity=nonlinearity, batch_first=True)
         _initialise(self.rnn)
 
@@ -89,14 +94,26 @@ class FusedRNN(Recurrence):
         *,
         need_state: bool = True,
     ) -> tuple[Float[Tensor, "batch time hidden"], State | None]:
-        outputs, _ = self.rnn(inputs, None if state is None else _layered(state[0]))
+        if inputs.device.type == "cpu" and not torch.compiler.is_compiling():
+            outputs = self._run_by_hand(inputs, state)
+        else:
+            outputs, _ = self.rnn(inputs, None if state is None else _layered(state[0]))
         return outputs, (last_valid(outputs, lengths),) if need_state else None
 
     def step(
         self, inputs: Float[Tensor, "batch feature"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch hidden"], State]:
-        outputs, last = self.rnn(inputs[:, None], None if state is None else _layered(state[0]))
-        return outputs[:, 0], (last[0],)
+        _, last = self.rnn(inputs[:, None], None if state is None else _layered(state[0]))
+        hidden = last[0]
+        return hidden, (hidden,)
+
+    def _run_by_hand(self, inputs: Tensor, state: State | None) -> Tensor:
+        """What `nn.RNN` computes; on a CPU it has no fused kernel, and loses to `rnn_pass`."""
+        input_weight, weight, *biases = self.rnn.all_weights[0]
+        hidden = self.zero_state(inputs)[0] if state is None else state[0]
+        # Time first, so that each step reads and writes one stretch of memory.
+        projected = F.linear(inputs.transpose(0, 1), input_weight, biases[0] + biases[1])
+        return rnn_pass(projected, hidden, weight, self.nonlinearity).transpose(0, 1)
 
 
 class FusedGRU(Recurrence):
@@ -124,8 +141,9 @@ class FusedGRU(Recurrence):
     def step(
         self, inputs: Float[Tensor, "batch feature"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch hidden"], State]:
-        outputs, last = self.rnn(inputs[:, None], None if state is None else _layered(state[0]))
-        return outputs[:, 0], (last[0],)
+        _, last = self.rnn(inputs[:, None], None if state is None else _layered(state[0]))
+        hidden = last[0]
+        return hidden, (hidden,)
 
 
 class FusedLSTM(Recurrence):
@@ -153,17 +171,36 @@ class FusedLSTM(Recurrence):
         *,
         need_state: bool = True,
     ) -> tuple[Float[Tensor, "batch time hidden"], State | None]:
-        before = None if state is None else (_layered(state[0]), _layered(state[1]))
-        if not need_state:
-            return self.rnn(inputs, before)[0], None
-        return self._run_and_freeze(inputs, lengths, before)
+        with self._precision(inputs):
+            inputs, before = self._entering(inputs, state)
+            if not need_state:
+                return self.rnn(inputs, before)[0], None
+            return self._run_and_freeze(inputs, lengths, before)
 
     def step(
         self, inputs: Float[Tensor, "batch feature"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch hidden"], State]:
-        before = None if state is None else (_layered(state[0]), _layered(state[1]))
-        outputs, (hidden, cell) = self.rnn(inputs[:, None], before)
-        return outputs[:, 0], (hidden[0], cell[0])
+        with self._precision(inputs):
+            inputs, before = self._entering(inputs, state)
+            _, (hidden, cell) = self.rnn(inputs[:, None], before)
+        output = hidden[0]
+        return output, (output, cell[0])
+
+    def _precision(self, inputs: Tensor) -> AbstractContextManager[object]:
+        """Full precision under a processor's autocast: most have no LSTM in half precision."""
+        if inputs.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            return torch.autocast("cpu", enabled=False)
+        return nullcontext()
+
+    def _entering(
+        self, inputs: Tensor, state: State | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Inputs and state as `nn.LSTM` takes them; where nothing is cast, of the weights' type."""
+        if not torch.is_autocast_enabled(inputs.device.type):
+            dtype = self.rnn.all_weights[0][0].dtype
+            inputs = inputs.to(dtype)
+            state = None if state is None else tuple(part.to(dtype) for part in state)
+        return inputs, None if state is None else (_layered(state[0]), _layered(state[1]))
 
     def _run_and_freeze(
         self, inputs: Tensor, lengths: Tensor, before: tuple[Tensor, Tensor] | None

@@ -70,16 +70,7 @@ class CellRecurrence(Recurrence):
         need_state: bool = True,
     ) -> tuple[Float[Tensor, "batch time hidden"], State | None]:
         state = self.zero_state(inputs) if state is None else state
-        inputs_mask, mask = self._masks(inputs[:, 0], state[0])
-        if inputs_mask is not None:
-            inputs = inputs * inputs_mask[:, None]
-        # Time first, so that each step reads and writes one stretch of memory.
-        projected = self.cell.project(inputs.transpose(0, 1))
-        plain = mask is None and not any(self.zoneout) and not torch.compiler.is_compiling()
-        if plain and isinstance(self.cell, FastCell):
-            history = self.cell.run(projected, state)
-        else:
-            history = self._run(projected, state, mask)
+        history = self.history(inputs, state)
         outputs, *others = (part.transpose(0, 1) for part in history)
         if not need_state:
             return outputs, None
@@ -94,8 +85,22 @@ class CellRecurrence(Recurrence):
         after = self._zoned(before, self.cell.step(projected, before, mask))
         return after[0], after
 
+    def history(
+        self, inputs: Float[Tensor, "batch time feature"], state: State
+    ) -> tuple[Float[Tensor, "time batch hidden"], ...]:
+        """The states after all steps, part by part, time first."""
+        inputs_mask, mask = self._masks(inputs[:, 0], state[0])
+        if inputs_mask is not None:
+            inputs = inputs * inputs_mask[:, None]
+        # Time first, so that each step reads and writes one stretch of memory.
+        projected = self.cell.project(inputs.transpose(0, 1))
+        plain = mask is None and not any(self.zoneout) and not torch.compiler.is_compiling()
+        if plain and isinstance(self.cell, FastCell):
+            return self.cell.run(projected, state)
+        return self._run(projected, state, mask)
+
     def _run(self, projected: Tensor, state: State, mask: Tensor | None) -> tuple[Tensor, ...]:
-        """Any cell, step by step: the states after all steps, part by part."""
+        """Any cell, step by step."""
         history = []
         for given in projected.unbind(0):
             state = self._zoned(state, self.cell.step(given, state, mask))
