@@ -73,7 +73,8 @@ class Reader(nn.Module):
             states (batch, time, output_size), the encoder's final state, and the weights of
             self-attention (batch, time, time) or None.
         """
-        features = inputs if self.embedding is None else self.embedding(inputs)
+        # In memory time first, as recurrent layers read.
+        features = inputs if self.embedding is None else self.embedding(inputs.T).transpose(0, 1)
         states, final = self.encoder(self.dropout(features), lengths, state, need_state=need_state)
         if self.self_attention is None or self.norm is None:
             return states, final, None
