@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 import os
@@ -183,13 +184,24 @@ def build_data(config: DictConfig) -> SequenceDataModule:
 
 def build_network(config: DictConfig, spec: Spec) -> Any:
     """The task's network around the model's encoder and attention, sized by the data."""
-    from seqlab.networks.reader import Reader
-
     if spec.task != config.task.name:
         raise InputError(
             f"task={config.task.name} does not fit this data, which is for task={spec.task}; "
             f"leave out task=, which the data sets itself, or choose other data"
         )
+    if config.model.match_parameters is not None:
+        config = _matched(config, spec)
+    network = _make_network(config, spec)
+    if config.compile:
+        _check_compiler()
+        # One compiled network for all batch sizes and lengths.
+        network.compile(dynamic=True)
+    return network
+
+
+def _make_network(config: DictConfig, spec: Spec) -> Any:
+    from seqlab.networks.reader import Reader
+
     model = config.model
     reader = partial(
         Reader,
@@ -200,12 +212,29 @@ def build_network(config: DictConfig, spec: Spec) -> Any:
     )
     attention = instantiate(model.attention, "model.attention")
     make = instantiate(config.task.network, "task.network")
-    network = make(spec=spec, reader=reader, attention=attention, dropout=model.dropout)
-    if config.compile:
-        _check_compiler()
-        # One compiled network for all batch sizes and lengths.
-        network.compile(dynamic=True)
-    return network
+    return make(spec=spec, reader=reader, attention=attention, dropout=model.dropout)
+
+
+def _matched(config: DictConfig, spec: Spec) -> DictConfig:
+    """The configuration with the hidden size that `model.match_parameters` asks for."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    from seqlab.networks.sizing import match_hidden_size
+
+    config = copy.deepcopy(config)
+    budget = config.model.match_parameters
+    if not isinstance(budget, int) or isinstance(budget, bool):
+        raise InputError(f"model.match_parameters={budget!r} must be a whole number or null")
+
+    def build(hidden_size: int) -> Any:
+        config.model.encoder.hidden_size = hidden_size
+        return _make_network(config, spec)
+
+    size, parameters = match_hidden_size(build, budget)
+    config.model.encoder.hidden_size = size
+    told = f"model.match_parameters={budget:,}: model.encoder.hidden_size={size}"
+    rank_zero_only(print)(f"{told}, {parameters:,} parameters")
+    return config
 
 
 def _check_compiler() -> None:
@@ -243,9 +272,10 @@ def build_trainer(config: DictConfig) -> Any:
     )
 
     loggers = [instantiate(node, f"logger.{name}") for name, node in (config.logger or {}).items()]
-    callbacks = [
-        instantiate(node, f"callbacks.{name}") for name, node in (config.callbacks or {}).items()
-    ]
+    nodes = {f"callbacks.{name}": node for name, node in (config.callbacks or {}).items()}
+    if nodes:  # callbacks=none leaves out the family's as well
+        nodes |= {f"task.callbacks.{name}": node for name, node in config.task.callbacks.items()}
+    callbacks = [instantiate(node, key) for key, node in nodes.items()]
     # Lightning refuses a callback whose work is switched off elsewhere; we leave it out.
     validates = config.trainer.limit_val_batches != 0
     useful = {

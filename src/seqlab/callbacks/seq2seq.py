@@ -39,7 +39,7 @@ class AlignmentCallback(FigureCallback):
 
     def __init__(self, folder: str, *, sequences: int = 3) -> None:
         super().__init__(folder)
-        check_at_least("callbacks.alignment.sequences", sequences)
+        check_at_least("task.callbacks.alignment.sequences", sequences)
         self.sequences = sequences
 
     def draw(
@@ -105,8 +105,8 @@ class OutputsCallback(Callback):
     """
 
     def __init__(self, folder: str, *, sequences: int = 6, hypotheses: int = 5) -> None:
-        check_at_least("callbacks.outputs.sequences", sequences)
-        check_at_least("callbacks.outputs.hypotheses", hypotheses)
+        check_at_least("task.callbacks.outputs.sequences", sequences)
+        check_at_least("task.callbacks.outputs.hypotheses", hypotheses)
         self.file = Path(folder) / "figures" / "outputs.md"
         self.sequences = sequences
         self.hypotheses = hypotheses
