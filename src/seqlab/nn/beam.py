@@ -99,7 +99,7 @@ def beam_search(
     beams = _Beams(
         sentences=torch.arange(sentences, device=device),
         tokens=torch.zeros(sentences, 1, 0, dtype=torch.long, device=device),
-        log_probs=torch.zeros(sentences, 1, device=device),
+        log_probs=torch.zeros(sentences, 1, dtype=torch.float32, device=device),
         coverage=None,
         pool=_empty_pool(sentences, size, width, device),
         done=torch.zeros(sentences, dtype=torch.bool, device=device),
@@ -221,7 +221,7 @@ def _leave(beams: _Beams, found: Hypotheses) -> Tensor:
 
 
 def _empty_pool(sentences: int, size: int, width: int, device: torch.device | None) -> Hypotheses:
-    scores = torch.full((sentences, size), IMPOSSIBLE, device=device)
+    scores = torch.full((sentences, size), IMPOSSIBLE, dtype=torch.float32, device=device)
     tokens = torch.zeros(sentences, size, width, dtype=torch.long, device=device)
     lengths = torch.zeros(sentences, size, dtype=torch.long, device=device)
     return Hypotheses(tokens, lengths, scores, scores.clone())

@@ -87,7 +87,8 @@ def sample(
 
     The log-probabilities returned are the model's, before temperature and cuts.
     """
-    uniform = torch.rand(constraints.max_length + 1, sentences, generator=generator)
+    steps = constraints.max_length + 1
+    uniform = torch.rand(steps, sentences, generator=generator, dtype=torch.float32)
 
     def drawn(log_probs: Tensor, rows: Tensor, step: int) -> Tensor:
         kept = truncated((log_probs / options.temperature).log_softmax(-1), options)
@@ -141,7 +142,7 @@ def _decode(
     rows = torch.arange(sentences, device=device)
     tokens = torch.zeros(sentences, width + 1, dtype=torch.long, device=device)
     ends = torch.full((sentences,), width, device=device)
-    scores = torch.zeros(sentences, device=device)
+    scores = torch.zeros(sentences, dtype=torch.float32, device=device)
     last = torch.full((sentences,), constraints.begin, device=device)
     for step in range(width + 1):
         output, state = model.next(last, state, memory)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torchmetrics.functional.text import chrf_score, sacre_bleu_score
+from torchmetrics.functional.text import sacre_bleu_score
+
+CHRF_ORDER = 6
 
 
 def edit_distances(
@@ -43,10 +46,30 @@ def bleu(outputs: Sequence[str], references: Sequence[str]) -> Tensor:
 
 
 def chrf(outputs: Sequence[str], references: Sequence[str]) -> Tensor:
-    """Corpus chrF from 0 to 100 (Popović 2015): characters up to 6-grams, β = 2, as sacrebleu's."""
-    score = chrf_score(outputs, [[text] for text in references], n_word_order=0)
-    assert isinstance(score, Tensor)  # only with the sentences' scores it is a pair
-    return 100 * score
+    """Corpus chrF from 0 to 100 (Popović 2015): characters up to 6-grams, β = 2, as sacrebleu's.
+
+    TorchMetrics' differs from sacrebleu's where a text is shorter than an n-gram: here an order
+    counts only as far as both sides have n-grams of it.
+    """
+    orders = range(1, CHRF_ORDER + 1)
+    counts = torch.zeros(CHRF_ORDER, 3, dtype=torch.float64)  # of outputs, references, matches
+    for pair in zip(outputs, references, strict=True):
+        output, reference = (text.replace(" ", "") for text in pair)
+        for row, order in enumerate(orders):
+            written, true = _ngrams(output, order), _ngrams(reference, order)
+            matches = (written & true).total()
+            counts[row] += torch.tensor([written.total() if true else 0, true.total(), matches])
+    counts = counts[(counts[:, :2] > 0).all(1)]
+    if not len(counts):
+        return torch.tensor(0.0)
+    precision, recall = (counts[:, 2] / counts[:, side] for side in (0, 1))
+    precision, recall = precision.mean(), recall.mean()
+    # F with β² = 4; without a match 0 / 0 would stand there.
+    return 100 * 5 * precision * recall / (4 * precision + recall).clamp(min=1e-16)
+
+
+def _ngrams(text: str, order: int) -> Counter[str]:
+    return Counter(text[place : place + order] for place in range(len(text) - order + 1))
 
 
 def alignment_sums(
