@@ -258,12 +258,10 @@ class Forecaster(nn.Module):
         )
         _, weights, values = free(
             decoder,
-            look.repeated(num_samples),
+            look.paths(num_samples),
             horizon=steps,
             feed=lambda raw: self._value(raw, many, lambda forecast: forecast.sample(1)[0]),
         )
-        if weights is not None:
-            weights = weights.unflatten(0, (-1, num_samples)).mean(dim=1)
         if self.head.counts:
             values = values * many.scale
         return Samples(values=values.unflatten(0, (-1, num_samples)).movedim(1, 0)), weights

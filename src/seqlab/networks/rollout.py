@@ -28,10 +28,13 @@ class Look(NamedTuple):
     before: Tensor
     future: Tensor | None
 
-    def repeated(self, count: int) -> Look:
-        """Each window `count` times in a row."""
-        return Look(
-            *(None if part is None else part.repeat_interleave(count, dim=0) for part in self)  # type: ignore[arg-type]
+    def paths(self, count: int) -> Look:
+        """The same with `count` paths a window in a row, which share what was read."""
+        future = None if self.future is None else self.future.repeat_interleave(count, dim=0)
+        return self._replace(
+            summary=self.summary.repeat_interleave(count, dim=0),
+            before=self.before.repeat_interleave(count, dim=0),
+            future=future,
         )
 
 

@@ -104,17 +104,21 @@ class StepwiseHorizon(nn.Module):
 
     def step(
         self,
-        before: Float[Tensor, "batch channel"],
-        future: Float[Tensor, "batch covariate"] | None,
+        before: Float[Tensor, "paths channel"],
+        future: Float[Tensor, "paths covariate"] | None,
         state: tuple[Tensor, ...],
         keys: Prepared | None,
         mask: Bool[Tensor, "batch time"],
-    ) -> tuple[Float[Tensor, "batch outputs"], Float[Tensor, "batch time"] | None, tuple]:
-        """One step; also returns the state after it."""
+    ) -> tuple[Float[Tensor, "paths outputs"], Float[Tensor, "batch time"] | None, tuple]:
+        """One step of one or more paths a window, which share the window's keys.
+
+        Returns:
+            raw numbers, the attention's weights as a mean over a window's paths, and the state.
+        """
         inputs = before if future is None else torch.cat([before, future], dim=-1)
         output, state = self.recurrence.step(inputs, state)
-        raw, weights = self._read_out(output[:, None], keys, mask)
-        return raw[:, 0], None if weights is None else weights[:, 0], state
+        raw, weights = self._read_out(output.unflatten(0, (len(mask), -1)), keys, mask)
+        return raw.flatten(0, 1), None if weights is None else weights.mean(dim=1), state
 
     def _read_out(
         self, states: Tensor, keys: Prepared | None, mask: Tensor
