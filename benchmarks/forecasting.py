@@ -1,0 +1,207 @@
+"""Forecasting, the sizes of every figure on one line each; run on one thread.
+
+    OMP_NUM_THREADS=1 python benchmarks/forecasting.py
+
+1,000 series of 200 points, LSTM 64, window 48, horizon 12, batch 128, direct decoder. Where darts
+is installed (any environment with it and the same torch), its BlockRNNModel trains in turn with
+ours on the same windows: its own dataset, collate function and module, without its trainer.
+Times are seconds of computing on the one thread, so that other work on the machine counts little.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import itertools
+import resource
+import statistics
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from timing import interleaved
+
+from seqlab.data.loader import BatchLoader, LengthBucketSampler
+from seqlab.data.sines import Sines
+from seqlab.networks.forecaster import Forecaster
+from seqlab.networks.reader import Reader
+from seqlab.nn.encoder import RecurrentEncoder
+from seqlab.nn.recurrence import FusedLSTM
+
+WINDOW, HORIZON, HIDDEN, BATCH, STEPS = 48, 12, 64, 128, 30
+
+
+def dataset():
+    return Sines(
+        num_series=1000, length=200, window=WINDOW, horizon=HORIZON, val_steps=24, test_steps=24
+    )
+
+
+def forecaster(data):
+    encoder = partial(RecurrentEncoder, layer=FusedLSTM, hidden_size=HIDDEN)
+    return Forecaster(data.spec, reader=partial(Reader, encoder=encoder))
+
+
+def our_steps(data):
+    """`STEPS` training steps from the loader to the optimiser."""
+    network = forecaster(data)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    split = data.split("train")
+    sampler = LengthBucketSampler(split.lengths, batch_size=BATCH, shuffle=True)
+    batches = itertools.chain.from_iterable(iter(BatchLoader(split, sampler)) for _ in iter(int, 1))
+
+    def run():
+        for batch in itertools.islice(batches, STEPS):
+            outcome = network(batch.inputs, batch.lengths, batch.context)
+            loss = outcome.forecast.loss(outcome.frame.scaled(batch.targets)).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return run
+
+
+def darts_steps(data):
+    """The same with darts' training dataset, collate function and module."""
+    from darts import TimeSeries
+    from darts.models import BlockRNNModel
+
+    model = BlockRNNModel(
+        input_chunk_length=WINDOW,
+        output_chunk_length=HORIZON,
+        model="LSTM",
+        hidden_dim=HIDDEN,
+        batch_size=BATCH,
+        n_epochs=1,
+        random_state=0,
+        pl_trainer_kwargs={
+            "accelerator": "cpu",
+            "max_steps": 1,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "logger": False,
+            "enable_checkpointing": False,
+        },
+    )
+    values = data.store.values.view(1000, 200)[:, : 200 - 48].numpy()
+    series = [TimeSeries.from_values(row) for row in values]
+    model.fit(series)  # builds the module
+    module = model.model.train()
+    train = model._build_train_dataset(series, None, None, None, None)
+    loader = torch.utils.data.DataLoader(
+        train, batch_size=BATCH, shuffle=True, collate_fn=model._batch_collate_fn, drop_last=True
+    )
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
+    batches = itertools.chain.from_iterable(iter(loader) for _ in iter(int, 1))
+    module.trainer = None
+
+    def run():
+        for batch in itertools.islice(batches, STEPS):
+            output = module._produce_train_output(batch[:-2])
+            loss = module._compute_loss(output, batch[-1], module.train_criterion, batch[-2])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return run
+
+
+def task_of(data):
+    from seqlab.tasks.forecasting import Forecasting
+    from seqlab.tasks.schedules import constant
+
+    return Forecasting(
+        network=forecaster(data),
+        spec=data.spec,
+        optimizer=torch.optim.Adam,
+        scheduler=constant,
+        horizon=HORIZON,
+    )
+
+
+def peak_while(action):
+    """Seconds, and by how many bytes the resident memory rose at most."""
+    page = resource.getpagesize()
+    resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * page  # noqa: E731
+    gc.collect()
+    before, highest, done = resident(), [0], threading.Event()
+
+    def watch():
+        while not done.wait(0.005):
+            highest[0] = max(highest[0], resident() - before)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    start = time.process_time()
+    action()
+    seconds = time.process_time() - start
+    done.set()
+    watcher.join()
+    return seconds, highest[0]
+
+
+def row(name, measured, claim):
+    print(f"{name:<52}{measured:>32}   {claim}")
+
+
+def main():
+    torch.set_num_threads(1)
+    data = dataset()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread, {len(data.store)} series")
+    contestants = {"seqlab": our_steps(data)}
+    if importlib.util.find_spec("darts"):
+        import darts
+
+        contestants["darts"] = darts_steps(data)
+        print(f"darts {darts.__version__}")
+    for _ in range(2):  # a second round shows how far the machine drifts
+        medians = interleaved(contestants, repeats=7, clock=time.process_time)
+        for name, seconds in medians.items():
+            row(f"training, {name}", f"{BATCH * STEPS / seconds:,.0f} windows/s", "")
+        if "darts" in medians:
+            ratio = medians["darts"] / medians["seqlab"]
+            row("training, seqlab over darts", f"{ratio:.2f} x", ">= 1.3 x")
+
+    if importlib.util.find_spec("lightning") is None:
+        return
+    from seqlab.runs.backtest import back_test, forecast_windows
+
+    task = task_of(data)
+    future = data.future()
+    seconds = [peak_while(lambda: forecast_windows(task, future))[0] for _ in range(9)]
+    row("forecasting 1,000 series", f"{statistics.median(seconds):.3f} s", "<= 0.1 s")
+    series_bytes = data.store.values.nbytes
+    splits = [data.split(name) for name in data.splits]
+    held = sum(
+        value.nbytes
+        for split in splits
+        for value in vars(split).values()
+        if isinstance(value, torch.Tensor)
+    )
+    row(
+        "memory of series and all windows, over the series",
+        f"{(series_bytes + held) / series_bytes:.2f} x",
+        "<= 1.5 x",
+    )
+    test = partial(back_test, task, data.store, window=WINDOW, steps=200 - WINDOW)
+    rounds = [peak_while(test) for _ in range(3)]
+    count = 1000 * (200 - WINDOW - HORIZON + 1)
+    row(
+        f"back-test, {count:,} forecasts and their metrics",
+        f"{statistics.median(s for s, _ in rounds):.1f} s",
+        "< 20 s",
+    )
+    row("  highest rise of resident memory", f"{rounds[-1][1] / 1e6:.0f} MB", "")
+    every_window = count * (WINDOW + HORIZON) * 4
+    row("  (all windows, copied out)", f"{every_window / 1e6:.0f} MB", "")
+
+
+if __name__ == "__main__":
+    main()
