@@ -57,7 +57,9 @@ class _RNNPass(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] — the decorator's signature
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None, None]:
         weight, hiddens = ctx.saved_tensors
         before, after = hiddens[:-1], hiddens[1:]
         by_products = torch.empty_like(after)
