@@ -17,6 +17,7 @@ from seqlab.config import flatten
 # parts are given stands one level above, where it is set.
 LEFT_OUT = (
     "callbacks.",
+    "task.callbacks.",
     "logger.",
     "task.loop.",
     "task.network.",
