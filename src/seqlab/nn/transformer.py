@@ -213,7 +213,9 @@ class Block(nn.Module):
 
 def angles(steps: Int[Tensor, "batch time"], width: int) -> Float[Tensor, "batch time half"]:
     """For position t and each pair k of features: t / 10000^(2k/width)."""
-    pairs = torch.arange(0, width, 2, device=steps.device)
+    # In float32 an angle of some thousand has lost the digits that tell neighbours apart.
+    precise = torch.float32 if steps.device.type == "mps" else torch.float64
+    pairs = torch.arange(0, width, 2, device=steps.device, dtype=precise)
     return steps[..., None] * torch.exp(pairs * (-log(LONGEST) / width))
 
 
