@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqlab.errors import InputError
 from seqlab.nn.rnn_pass import rnn_pass
 
 State = tuple[Tensor, ...]
@@ -75,16 +76,27 @@ class Recurrence(nn.Module, ABC):
 class FusedRNN(Recurrence):
     """`nn.RNN`: h_t = φ(W x_t + b + U h_{t−1}) (Elman 1990).
 
-    Recurrent weights start orthogonal (Saxe et al. 2014), input weights Xavier-uniform, biases 0.
+    Args:
+        nonlinearity: φ, "tanh" or "relu".
+        initialisation: "orthogonal" recurrent weights (Saxe et al. 2014), Xavier-uniform input
+            weights and biases 0; or PyTorch's "uniform" within ±1/√hidden_size for all.
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, nonlinearity: Literal["tanh", "relu"] = "tanh"
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+        initialisation: Literal["orthogonal", "uniform"] = "orthogonal",
     ) -> None:
         super().__init__(input_size, hidden_size, (hidden_size,))
+        if initialisation not in ("orthogonal", "uniform"):
+            raise InputError(f"initialisation={initialisation!r} must be orthogonal or uniform")
         self.nonlinearity: Literal["tanh", "relu"] = nonlinearity
         self.rnn = nn.RNN(input_size, hidden_size, nonlinearity=nonlinearity, batch_first=True)
-        _initialise(self.rnn)
+        if initialisation == "orthogonal":
+            _initialise(self.rnn)
 
     def forward(
         self,
