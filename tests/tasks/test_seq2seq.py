@@ -193,4 +193,5 @@ def test_precisions(train, precision):
         "data.test_size=16",
         "trainer.max_epochs=1",
         "trainer.enable_progress_bar=false",
+        "trainer.enable_model_summary=false",  # it warns of half precision
     )

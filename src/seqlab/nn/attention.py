@@ -140,7 +140,8 @@ class GeneralAttention(Attention):
         self.project_query = nn.Linear(query_size, key_size, bias=False)
 
     def prepare(self, keys: Float[Tensor, "batch time key_size"]) -> Prepared:
-        return Prepared(keys, keys)
+        # (W q)ᵀ k = qᵀ (Wᵀ k): what depends on the keys alone is done once for all queries.
+        return Prepared(keys @ self.project_query.weight, keys)
 
     def attend(
         self,
@@ -148,10 +149,10 @@ class GeneralAttention(Attention):
         prepared: Prepared,
         mask: Bool[Tensor, "batch _ time"],
     ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
-        return attend(self.project_query(query) @ prepared.keys.mT, prepared.values, mask)
+        return attend(query @ prepared.keys.mT, prepared.values, mask)
 
     def scoring(self) -> Scoring | None:
-        return Scoring(self.project_query.weight, None)
+        return Scoring(None, None)
 
 
 class DotAttention(Attention):

@@ -87,25 +87,34 @@ class _Loop(torch.autograd.Function):
         look = _Look(given)
         state = (given.hidden,) if given.cell is None else (given.hidden, given.cell)
         readout = _first_readout(given)
+        context_weight, feed_weight, recurrent_weight, readout_weight = (
+            None if weight is None else weight.T
+            for weight in (
+                given.context_weight,
+                given.feed_weight,
+                given.recurrent_weight,
+                given.readout_weight,
+            )
+        )
         states, contexts, weights, queries, readouts, kept = [], [], [], [], [], []
         cells: list[tuple[Tensor, ...]] = [state[1:]]
         for products in given.inputs.unbind(0):
             seen = look.at(state[0]) if before else None
             if seen is not None:
-                inputs = torch.addmm(products, seen[0], given.context_weight.T)  # type: ignore[union-attr]
+                inputs = torch.addmm(products, seen[0], context_weight)  # type: ignore[union-attr]
                 if readout is not None:
-                    inputs.addmm_(readout, given.feed_weight.T)  # type: ignore[union-attr]
+                    inputs.addmm_(readout, feed_weight)  # type: ignore[union-attr]
             else:
-                inputs = torch.addmm(products, readout, given.feed_weight.T)  # type: ignore[union-attr, arg-type]
+                inputs = torch.addmm(products, readout, feed_weight)  # type: ignore[union-attr, arg-type]
             recurrent = None
             if gates.separate:
                 recurrent = torch.addmm(
                     given.recurrent_bias,  # type: ignore[arg-type]
                     state[0],
-                    given.recurrent_weight.T,
+                    recurrent_weight,  # type: ignore[arg-type]
                 )
             else:
-                inputs.addmm_(state[0], given.recurrent_weight.T)
+                inputs.addmm_(state[0], recurrent_weight)  # type: ignore[arg-type]
             state, keep = gates.step(inputs, recurrent, state)
             context, weight, query = look.at(state[0]) if seen is None else seen
             if readout is not None:
@@ -113,7 +122,7 @@ class _Loop(torch.autograd.Function):
                 readout = torch.addmm(
                     given.readout_bias,  # type: ignore[arg-type]
                     both,
-                    given.readout_weight.T,  # type: ignore[union-attr]
+                    readout_weight,  # type: ignore[union-attr]
                 ).tanh_()
                 readouts.append(readout)
             states.append(state[0])
@@ -176,9 +185,17 @@ class _Backward:
     ) -> None:
         self.gates: Gates = ctx.gates
         self.kept, self.queries, self.cells = ctx.kept, ctx.queries, ctx.cells
-        self.given, self.outputs, self.gradients = given, outputs, gradients
+        self.given, self.outputs = given, outputs
         self.before = given.context_weight is not None
         self.previous = torch.cat([given.hidden[None], outputs.states[:-1]])
+        # Each tensor is taken apart once: to take out a step at a time costs as much as to use it.
+        self.states_before = self.previous.unbind(0)
+        self.weights = outputs.weights.unbind(0)
+        self.readouts = _unbound(outputs.readouts)
+        self.state_gradients = _unbound(gradients.states)
+        self.context_gradients = _unbound(gradients.contexts)
+        self.weight_gradients = _unbound(gradients.weights)
+        self.readout_gradients = _unbound(gradients.readouts)
         steps = len(given.inputs)
         self.inputs: list[Any] = [None] * steps
         self.recurrent: list[Any] = [None] * steps
@@ -201,11 +218,11 @@ class _Backward:
         cell = None if given.cell is None else torch.zeros_like(given.cell)
         fed: Tensor | None = None
         for step in reversed(range(len(given.inputs))):
-            context = _at(self.gradients.contexts, step)
-            hidden = _sum(hidden, _at(self.gradients.states, step))
+            context = _at(self.context_gradients, step)
+            hidden = _sum(hidden, _at(self.state_gradients, step))
             if given.readout_weight is not None:
-                gradient = _sum(fed, _at(self.gradients.readouts, step))
-                readout = self.outputs.readouts[step]  # type: ignore[index]
+                gradient = _sum(fed, _at(self.readout_gradients, step))
+                readout = self.readouts[step]  # type: ignore[index]
                 if gradient is None:
                     gradient = torch.zeros_like(readout)
                 gradient = torch.ops.aten.tanh_backward(gradient, readout)
@@ -216,7 +233,7 @@ class _Backward:
             if not self.before:
                 hidden = hidden + self._look(step, context)
             gradient = (hidden,) if cell is None else (hidden, cell)
-            state = (self.previous[step], *self.cells[step])
+            state = (self.states_before[step], *self.cells[step])
             grads = self.gates.backward(gradient, state, self.kept[step])
             self.inputs[step], self.recurrent[step], cell = (
                 grads.inputs,
@@ -236,12 +253,12 @@ class _Backward:
 
     def _look(self, step: int, context: Tensor | None) -> Tensor:
         """The gradient of an attention's source, from those of its context and weights."""
-        given, weights = self.given, self.outputs.weights[step]
+        given, weights = self.given, self.weights[step]
         if context is None:
             context = torch.zeros_like(self.outputs.contexts[step])
         self.context[step] = context
         gradient = torch.bmm(given.values, context[..., None]).squeeze(-1)
-        gradient = _sum(gradient, _at(self.gradients.weights, step))
+        gradient = _sum(gradient, _at(self.weight_gradients, step))
         scores = torch.ops.aten._softmax_backward_data(gradient, weights, -1, weights.dtype)
         self.scores[step] = scores
         if given.factors is None:
@@ -310,7 +327,11 @@ def _product(gradients: Tensor, inputs: Tensor) -> Tensor:
     return gradients.flatten(0, 1).T @ inputs.flatten(0, 1)
 
 
-def _at(gradients: Tensor | None, step: int) -> Tensor | None:
+def _unbound(steps: Tensor | None) -> tuple[Tensor, ...] | None:
+    return None if steps is None else steps.unbind(0)
+
+
+def _at(gradients: tuple[Tensor, ...] | None, step: int) -> Tensor | None:
     return None if gradients is None else gradients[step]
 
 
