@@ -274,7 +274,9 @@ def build_trainer(config: DictConfig) -> Any:
     loggers = [instantiate(node, f"logger.{name}") for name, node in (config.logger or {}).items()]
     nodes = {f"callbacks.{name}": node for name, node in (config.callbacks or {}).items()}
     if nodes:  # callbacks=none leaves out the family's as well
-        nodes |= {f"task.callbacks.{name}": node for name, node in config.task.callbacks.items()}
+        nodes |= {
+            f"task.callbacks.{name}": node for name, node in (config.task.callbacks or {}).items()
+        }
     callbacks = [instantiate(node, key) for key, node in nodes.items()]
     # Lightning refuses a callback whose work is switched off elsewhere; we leave it out.
     validates = config.trainer.limit_val_batches != 0
