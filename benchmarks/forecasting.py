@@ -4,7 +4,8 @@
 
 1,000 series of 200 points, LSTM 64, window 48, horizon 12, batch 128, direct decoder. Where darts
 is installed (any environment with it and the same torch), its BlockRNNModel trains in turn with
-ours on the same windows: its own dataset, collate function and module, without its trainer.
+ours on the same windows: in a bare loop with its own dataset, collate function and module, and in
+its own `fit` against our trainer.
 Times are seconds of computing on the one thread, so that other work on the machine counts little.
 """
 
@@ -36,6 +37,16 @@ from seqlab.nn.encoder import RecurrentEncoder
 from seqlab.nn.recurrence import FusedLSTM
 
 WINDOW, HORIZON, HIDDEN, BATCH, STEPS = 48, 12, 64, 128, 30
+# Steps in a trainer before the stopwatch starts, and while it runs.
+WARM, LONG = 10, 100
+QUIET = {
+    "accelerator": "cpu",
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "logger": False,
+    "enable_checkpointing": False,
+    "limit_val_batches": 0,
+}
 
 
 def dataset():
@@ -68,8 +79,8 @@ def our_steps(data):
     return run
 
 
-def darts_steps(data):
-    """The same with darts' training dataset, collate function and module."""
+def darts_model(data, *, steps, callbacks=()):
+    """A model as its users set it up, and its series."""
     from darts import TimeSeries
     from darts.models import BlockRNNModel
 
@@ -81,17 +92,15 @@ def darts_steps(data):
         batch_size=BATCH,
         n_epochs=1,
         random_state=0,
-        pl_trainer_kwargs={
-            "accelerator": "cpu",
-            "max_steps": 1,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-            "logger": False,
-            "enable_checkpointing": False,
-        },
+        pl_trainer_kwargs={**QUIET, "max_steps": steps, "callbacks": list(callbacks)},
     )
     values = data.store.values.view(1000, 200)[:, : 200 - 48].numpy()
-    series = [TimeSeries.from_values(row) for row in values]
+    return model, [TimeSeries.from_values(row) for row in values]
+
+
+def darts_steps(data):
+    """The same with darts' training dataset, collate function and module."""
+    model, series = darts_model(data, steps=1)
     model.fit(series)  # builds the module
     module = model.model.train()
     train = model._build_train_dataset(series, None, None, None, None)
@@ -111,6 +120,43 @@ def darts_steps(data):
             optimizer.step()
 
     return run
+
+
+class Stopwatch:
+    """Seconds of computing between two training steps, in the words of Lightning's callbacks."""
+
+    def __init__(self):
+        self.number, self.seconds = 0, 0.0
+
+    def on_train_batch_start(self, *arguments):
+        self.number += 1
+        if self.number == WARM:
+            self.seconds = -time.process_time()
+        if self.number == WARM + LONG:
+            self.seconds += time.process_time()
+
+
+def our_fit(data):
+    """Seconds of a step in our trainer."""
+    import lightning
+    from lightning.pytorch.callbacks import Callback
+
+    from seqlab.data.datamodule import SequenceDataModule
+
+    watch = type("Watch", (Stopwatch, Callback), {})()
+    trainer = lightning.Trainer(**QUIET, max_steps=WARM + LONG, callbacks=[watch])
+    trainer.fit(task_of(data), SequenceDataModule(data, batch_size=BATCH))
+    return watch.seconds / LONG
+
+
+def darts_fit(data):
+    """Seconds of a step in darts' `fit`."""
+    from pytorch_lightning.callbacks import Callback
+
+    watch = type("Watch", (Stopwatch, Callback), {})()
+    model, series = darts_model(data, steps=WARM + LONG, callbacks=[watch])
+    model.fit(series)
+    return watch.seconds / LONG
 
 
 def task_of(data):
@@ -164,14 +210,23 @@ def main():
     for _ in range(2):  # a second round shows how far the machine drifts
         medians = interleaved(contestants, repeats=7, clock=time.process_time)
         for name, seconds in medians.items():
-            row(f"training, {name}", f"{BATCH * STEPS / seconds:,.0f} windows/s", "")
+            row(f"training in a bare loop, {name}", f"{BATCH * STEPS / seconds:,.0f} windows/s", "")
         if "darts" in medians:
             ratio = medians["darts"] / medians["seqlab"]
-            row("training, seqlab over darts", f"{ratio:.2f} x", ">= 1.3 x")
+            row("training in a bare loop, seqlab over darts", f"{ratio:.2f} x", ">= 1.3 x")
 
     if importlib.util.find_spec("lightning") is None:
         return
     from seqlab.runs.backtest import back_test, forecast_windows
+
+    fits = {"seqlab": our_fit} | ({"darts": darts_fit} if "darts" in contestants else {})
+    rounds = [{name: fit(data) for name, fit in fits.items()} for _ in range(3)]
+    medians = {name: statistics.median(each[name] for each in rounds) for name in fits}
+    for name, seconds in medians.items():
+        row(f"training in its trainer, {name}", f"{BATCH / seconds:,.0f} windows/s", "")
+    if "darts" in medians:
+        ratio = medians["darts"] / medians["seqlab"]
+        row("training in its trainer, seqlab over darts", f"{ratio:.2f} x", ">= 1.3 x")
 
     task = task_of(data)
     future = data.future()
