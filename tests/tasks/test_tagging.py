@@ -210,8 +210,7 @@ def test_a_whole_run(train, tmp_path, precision):
     [
         (("data=entities", "model=bilstm", "task.crf=true"), "test/span_f1", 0.98),
         (("data=running_parity", "model=lstm"), "test/token_accuracy", 0.99),
-        (("data=bracket_depth", "model=lstm"), "test/token_accuracy", 0.99),
-        (("data=bracket_depth", "data.target=partner", "model=lstm"), "test/token_accuracy", 0.9),
+        (("data=recall", "model=lstm_attn"), "test/token_accuracy", 0.95),
     ],
 )
 def test_evidence(train, command, metric, least):
