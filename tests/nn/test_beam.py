@@ -2,12 +2,12 @@ import math
 
 import pytest
 import torch
-from tables import TableModel, sequences
 
 from seqlab.errors import InputError
 from seqlab.nn.beam import BeamOptions, beam_search
 from seqlab.nn.constraints import Constraints
 from seqlab.nn.sampling import greedy
+from tests.nn.tables import TableModel, sequences
 
 # Ids: 0 end, 1 begin, then what sequences are made of.
 END, BEGIN, TOKENS, SENTENCES = 0, 1, (2, 3, 4), 5

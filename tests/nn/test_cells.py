@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from cores import CELLS
 from torch import nn
 from torch.autograd import gradcheck
 
@@ -13,6 +12,7 @@ from seqlab.nn.lru import LRU
 from seqlab.nn.lstm_pass import lstm_pass
 from seqlab.nn.recurrence import FusedGRU, FusedLSTM, FusedRNN
 from seqlab.nn.scan import CellRecurrence, written_out
+from tests.nn.cores import CELLS
 
 FUSED = {
     "tanh": lambda: FusedRNN(5, 8),

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from cores import ENCODERS, LAYERS, make
 
 from seqlab.errors import InputError
 from seqlab.nn.masking import reversal_index, reverse_valid, valid_mask
+from tests.nn.cores import ENCODERS, LAYERS, make
 
 LENGTHS = torch.tensor([37, 1, 20, 33])
 TIME = 37

@@ -4,13 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import LAYERS, TOLERANCE, make_encoder, padded_inputs, run_alone, torch_layer
 from torch import nn
 from torch.nn import functional as F
 
 from seqlab.errors import InputError
 from seqlab.nn.encoder import RecurrentEncoder
 from seqlab.nn.recurrence import FusedGRU, FusedLSTM, FusedRNN
+from tests.nn.oracles import LAYERS, TOLERANCE, make_encoder, padded_inputs, run_alone, torch_layer
 
 CELLS = tuple(LAYERS)
 batches = st.lists(st.integers(1, 7), min_size=1, max_size=4)

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from cores import PARALLEL
 from torch.autograd import gradcheck
 
 from seqlab.errors import InputError
@@ -12,6 +11,7 @@ from seqlab.nn import parallel_scan
 from seqlab.nn.lru import LRU
 from seqlab.nn.minimal import MinGRU, MinLSTM, log_positive, positive
 from seqlab.nn.parallel_scan import gated_log_scan, linear_scan, log_scan
+from tests.nn.cores import PARALLEL
 
 # Around one block, around two, and with one to three levels of blocks.
 TIMES = (1, 2, 15, 16, 17, 31, 32, 33, 100, 255, 256, 257, 300)

@@ -4,7 +4,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import LAYERS, make_encoder
 
 from seqlab.nn.attention import AdditiveAttention
 from seqlab.nn.pooling import (
@@ -14,6 +13,7 @@ from seqlab.nn.pooling import (
     MaxPooling,
     MeanPooling,
 )
+from tests.nn.oracles import LAYERS, make_encoder
 
 POOLINGS = {
     "last": LastPooling,

@@ -2,9 +2,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import KINDS, LAYERS, padded_inputs
 
 from seqlab.nn.recurrence import initialise_gates, last_valid
+from tests.nn.oracles import KINDS, LAYERS, padded_inputs
 
 CELLS = tuple(LAYERS)
 

@@ -2,11 +2,11 @@ from collections import Counter
 
 import pytest
 import torch
-from tables import Histories, Names, TableModel, sequences
 
 from seqlab.errors import InputError
 from seqlab.nn.constraints import Constraints
 from seqlab.nn.sampling import SamplingOptions, greedy, sample, truncated
+from tests.nn.tables import Histories, Names, TableModel, sequences
 
 END, BEGIN, TOKENS = 0, 1, (2, 3)
 
