@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from seqlab.errors import InputError
 from seqlab.nn.rnn_pass import rnn_pass
@@ -124,8 +123,15 @@ class FusedRNN(Recurrence):
         input_weight, weight, *biases = self.rnn.all_weights[0]
         hidden = self.zero_state(inputs)[0] if state is None else state[0]
         # Time first, so that each step reads and writes one stretch of memory.
-        projected = F.linear(inputs.transpose(0, 1), input_weight, biases[0] + biases[1])
-        return rnn_pass(projected, hidden, weight, self.nonlinearity).transpose(0, 1)
+        outputs = rnn_pass(
+            inputs.transpose(0, 1),
+            hidden,
+            input_weight=input_weight,
+            weight=weight,
+            bias=biases[0] + biases[1],
+            nonlinearity=self.nonlinearity,
+        )
+        return outputs.transpose(0, 1)
 
 
 class FusedGRU(Recurrence):
