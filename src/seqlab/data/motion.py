@@ -38,7 +38,7 @@ class Motion(ClassificationDataset):
 
     min_length: int = 48
     max_length: int = 64
-    users: int = 200
+    users: int = 600
     noise: float = 0.4
 
     def __post_init__(self) -> None:
