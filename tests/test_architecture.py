@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "callbacks": {"config", "data", "nn", "networks", "tasks"},
     "runs": {"config", "build", "data", "nn", "networks", "tasks", "callbacks"},
     "reports": {"config", "build", "data", "runs"},
+    "sweeps": {"config", "runs", "reports"},
     "cli": {"config", "build", "data", "networks", "nn", "tasks", "runs", "reports"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))

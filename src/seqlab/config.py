@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from omegaconf import DictConfig, OmegaConf
 
-from seqlab.errors import InputError, NonFiniteLossError
+from seqlab.errors import FailedJobsError, InputError, NonFiniteLossError
 
 CONF = Path(__file__).parents[2] / "conf"
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -76,7 +76,7 @@ def leave(error: BaseException) -> NoReturn:
         raise error
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"error: {message}", file=sys.stderr)  # noqa: T201
-    failed_on_the_way = isinstance(error, (NonFiniteLossError, OSError))
+    failed_on_the_way = isinstance(error, (NonFiniteLossError, FailedJobsError, OSError))
     sys.exit(1 if failed_on_the_way and "MissingConfig" not in type(error).__name__ else 2)
 
 
@@ -92,7 +92,7 @@ def explain(error: BaseException) -> str | None:
         message = f"cannot read the override {error.override!r}: {_first_line(error)}"
     elif isinstance(error, (HydraException, OmegaConfBaseException)):
         message = _unknown_key(error) or _first_line(error)
-    elif isinstance(error, (InputError, NonFiniteLossError)):
+    elif isinstance(error, (InputError, NonFiniteLossError, FailedJobsError)):
         message = str(error)
     elif isinstance(error, OSError) and error.strerror:
         place = f" {error.filename!r}" if error.filename else ""

@@ -23,3 +23,7 @@ def check_probability(name: str, value: float) -> None:
 
 class NonFiniteLossError(RuntimeError):
     """The loss became infinite or not a number, so that training cannot go on."""
+
+
+class FailedJobsError(RuntimeError):
+    """Some jobs of a sweep failed; the others are done."""

@@ -1,0 +1,116 @@
+"""The tables of a sweep: a row a run, and a row a configuration with its seeds folded."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from seqlab.reports.collect import Run, changed, headlines, metric_names, sweep_runs
+from seqlab.reports.screen import results_table, summary_table
+from seqlab.reports.seeds import Folded, fold_seeds
+from seqlab.runs.folder import write_atomically
+
+Rows = list[dict[str, Any]]
+
+
+def report(folder: Path, console: Console | None = None) -> None:
+    """Writes the tables of a sweep into its folder, and prints them.
+
+    `results.csv` and, where pyarrow is installed, `results.parquet` have a row a run;
+    `summary.csv` has a row a configuration and metric.
+    """
+    console = console or Console()
+    runs = sweep_runs(folder)
+    if not runs:
+        return
+    rows = result_rows(runs, folder)
+    write_csv(folder / "results.csv", rows)
+    folded = fold_seeds(runs)
+    write_csv(folder / "summary.csv", summary_rows(folded))
+    written = ["results.csv", "summary.csv"]
+    if find_spec("pyarrow") is None:
+        note = "no results.parquet without pyarrow: pip install 'seqlab[parquet]'"
+    else:
+        write_parquet(folder / "results.parquet", rows)
+        written.insert(1, "results.parquet")
+        note = ""
+    console.print(results_table(runs))
+    shown = [entry for entry in folded if entry.metric in headlines(runs)]
+    if any(entry.n > 1 for entry in shown):
+        console.print(summary_table(shown))
+    told = f"sweep folder {folder}  ({', '.join(written)}{'; ' if note else ''}{note})"
+    console.print(told, soft_wrap=True, highlight=False, markup=False)
+
+
+def result_rows(runs: Sequence[Run], folder: Path) -> Rows:
+    """A row a run: folder, every key that any run changed, status, time, size, metrics."""
+    keys, metrics = changed(list(runs)), metric_names(list(runs))
+    return [
+        {
+            "run": str(run.folder.relative_to(folder)),
+            **{key: run.changed.get(key) for key in keys},
+            "status": run.status,
+            "reason": run.results.get("reason"),
+            "seconds": run.results.get("seconds"),
+            "parameters": run.results.get("parameters"),
+            **{name: run.metrics.get(name) for name in metrics},
+        }
+        for run in runs
+    ]
+
+
+def summary_rows(folded: Sequence[Folded]) -> Rows:
+    """A row a configuration and metric."""
+    keys = dict.fromkeys(key for entry in folded for key in entry.changed)
+    return [
+        {
+            **{key: entry.changed.get(key) for key in keys},
+            "metric": entry.metric,
+            "n": entry.n,
+            "mean": entry.mean,
+            "std": entry.std,
+            "low": entry.low,
+            "high": entry.high,
+        }
+        for entry in folded
+    ]
+
+
+def write_csv(path: Path, rows: Rows) -> None:
+    """Writes rows that share their columns; numbers in full, nothing for None."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())
+
+
+def write_parquet(path: Path, rows: Rows) -> None:
+    """Writes rows as columns of whole numbers, numbers, or text."""
+    import pyarrow
+    from pyarrow import parquet
+
+    columns = {name: _typed([row[name] for row in rows]) for name in rows[0]}
+    part = path.with_name(f".{path.name}")
+    parquet.write_table(pyarrow.table(columns), part)
+    part.replace(path)
+
+
+def _typed(values: Iterable[Any]) -> list[Any]:
+    """Values as whole numbers or as numbers where all of them are."""
+    values = list(values)
+    for kind in (int, float):
+        try:
+            return [
+                value if value is None or isinstance(value, kind) else kind(value)
+                for value in values
+            ]
+        except (TypeError, ValueError):
+            continue
+    return values

@@ -1,0 +1,68 @@
+"""A sweep over a grid: its points, its lock, and its tables at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from seqlab.errors import FailedJobsError
+from seqlab.reports.results import report
+from seqlab.sweeps.lock import sweep_lock
+from seqlab.sweeps.points import points
+
+
+def sweep(
+    config: DictConfig, context: HydraContext, launcher: Launcher, overrides: list[str]
+) -> Sequence[JobReturn]:
+    """Runs all jobs of the grid that are not finished yet, then writes and prints the tables.
+
+    Args:
+        config: the sweep's configuration.
+        context: composes the jobs' configurations.
+        launcher: runs jobs; a job's failure is what it returns.
+        overrides: the command line.
+
+    Raises:
+        InputError: a grid that makes no sense, or a folder that another sweep is using.
+        FailedJobsError: some jobs failed.
+    """
+    parser = OverridesParser.create(config_loader=context.config_loader)
+    tied = OmegaConf.select(config, "sweep.zip") or []
+    grid = points(parser.parse_overrides(overrides), [_plain(group) for group in tied])
+    folder = Path(config.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with sweep_lock(folder):
+        OmegaConf.save(config, folder / "multirun.yaml")
+        try:
+            returns = launcher.launch(grid, initial_job_idx=0)
+        except KeyboardInterrupt:
+            report(folder)
+            _tell_how_to_go_on(folder)
+            raise
+        report(folder)
+    failed = sum(done.return_value is not None for done in returns)
+    if failed:
+        raise FailedJobsError(
+            f"{failed} of {len(grid)} jobs failed; the table tells why, and the same command with "
+            f"hydra.sweep.dir={folder} tries them again"
+        )
+    return returns
+
+
+def _plain(group: object) -> list[str] | str:
+    return group if isinstance(group, str) else [str(name) for name in group]  # type: ignore[union-attr]
+
+
+def _tell_how_to_go_on(folder: Path) -> None:
+    Console(stderr=True).print(
+        f"interrupted; the same command with hydra.sweep.dir={folder} goes on",
+        soft_wrap=True,
+        highlight=False,
+    )

@@ -1,0 +1,105 @@
+"""What makes two jobs the same: the resolved configuration, less where and how it is shown."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from seqlab.runs.folder import write_atomically
+
+# What decides only where a run is kept, what is shown of it, or which others run beside it.
+LEFT_OUT = (
+    ("sweep",),
+    ("logger",),
+    ("callbacks", "progress_bar"),
+    ("callbacks", "model_summary"),
+    ("trainer", "enable_progress_bar"),
+    ("trainer", "enable_model_summary"),
+    ("trainer", "default_root_dir"),
+    ("trainer", "profiler"),
+)
+# Raised whenever the rule above or below changes, so that remembered identities are not believed.
+RULE = 1
+
+
+def identity(config: DictConfig) -> str:
+    """Sixteen hexadecimal digits that two jobs share only if they train the same.
+
+    Args:
+        config: the composed configuration of one job with its `hydra` node. Interpolations that
+            lead to the run's folder see a fixed name instead.
+    """
+    config = copy.deepcopy(config)
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.runtime.output_dir = "RUN"
+        config.hydra.sweep.dir = "SWEEP"
+        config.hydra.sweep.subdir = config.hydra.run.dir = "RUN"
+        config.hydra.job.id = "JOB"
+        config.hydra.job.num = 0
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        job = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])  # type: ignore[misc]
+        content: Any = OmegaConf.to_container(job, resolve=True)
+    finally:
+        HydraConfig.instance().cfg = before
+    for *parents, leaf in LEFT_OUT:
+        node = content
+        for name in parents:
+            node = node.get(name) or {}
+        node.pop(leaf, None)
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class KnownIdentities:
+    """Remembers the identities of a sweep's overrides, as composing each again takes long.
+
+    They are believed only while no file that they were composed of has changed.
+
+    Args:
+        path: the file that keeps them.
+        sources: the folders of configuration files.
+        common: whatever else all jobs depend on.
+    """
+
+    def __init__(self, path: Path, sources: Iterable[Path], common: Iterable[str] = ()) -> None:
+        self.path = path
+        self._fingerprint = _fingerprint(sources, common)
+        self._known: dict[str, str] = {}
+        with suppress(OSError, ValueError):  # nothing there yet, or not readable: composed again
+            saved = json.loads(path.read_text(encoding="utf-8"))
+            if self._fingerprint is not None and saved["fingerprint"] == self._fingerprint:
+                self._known = saved["identities"]
+
+    def get(self, overrides: list[str]) -> str | None:
+        return self._known.get(json.dumps(overrides))
+
+    def update(self, found: Mapping[str, list[str]]) -> None:
+        """Adds identities with their overrides, and saves them all."""
+        new = {json.dumps(overrides): name for name, overrides in found.items()}
+        if self._fingerprint is None or new.items() <= self._known.items():
+            return
+        self._known |= {key: name for key, name in new.items() if "${" not in key}
+        content = {"fingerprint": self._fingerprint, "identities": self._known}
+        write_atomically(self.path, json.dumps(content))
+
+
+def _fingerprint(sources: Iterable[Path], common: Iterable[str]) -> str | None:
+    """A hash of the files' contents; None where they read the environment."""
+    digest = hashlib.sha256(json.dumps([RULE, *common]).encode())
+    for source in sources:
+        for path in sorted(source.rglob("*.yaml")):
+            content = path.read_bytes()
+            if b"oc.env" in content:
+                return None
+            digest.update(f"{path.relative_to(source)} {len(content)} ".encode() + content)
+    return digest.hexdigest()

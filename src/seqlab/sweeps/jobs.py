@@ -1,0 +1,156 @@
+"""The jobs of a sweep: which there are, where each lies, and how far it is."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, open_dict, read_write
+
+from seqlab.errors import InputError
+from seqlab.reports.collect import Run, sweep_runs
+from seqlab.sweeps.identity import KnownIdentities, identity
+
+IDENTITIES = ".identities.json"
+
+
+@dataclass
+class Job:
+    """One job of a sweep.
+
+    Attributes:
+        number: its place in the sweep.
+        overrides: what its command line would be.
+        identity: what it shares only with jobs that train the same.
+        folder: where it lies or will lie.
+        status: how a former sweep left it; None for a new one.
+        composed: its configuration with the `hydra` node, pickled (a thousand configurations
+            take 27 MB so); None where it is finished.
+    """
+
+    number: int
+    overrides: list[str]
+    identity: str
+    folder: Path
+    status: str | None
+    composed: bytes | None
+
+    @property
+    def name(self) -> str:
+        """Its changed keys in a line."""
+        told = " ".join(f"{key}={value}" for key, value in changed_keys(self.overrides).items())
+        return told or "as it is"
+
+    def config(self) -> DictConfig:
+        assert self.composed is not None
+        return pickle.loads(self.composed)  # of this process's own making
+
+
+def plan(
+    config: DictConfig, loader: ConfigLoader, points: Sequence[list[str]], *, first: int = 0
+) -> list[Job]:
+    """What is to be done, before anything is: every configuration is composed and named.
+
+    Jobs of one identity are one job, which is planned once.
+
+    Args:
+        config: the sweep's configuration.
+        loader: composes a job's.
+        points: the overrides of each job.
+        first: the number of the first.
+
+    Raises:
+        InputError: two jobs that would share a folder. What Hydra says of wrong overrides goes up.
+    """
+    root = Path(config.hydra.sweep.dir)
+    runs = {run.identity: run for run in sweep_runs(root)}
+    known = KnownIdentities(root / IDENTITIES, _sources(loader), config.hydra.overrides.hydra)
+    jobs: dict[str, Job] = {}
+    for number, overrides in enumerate(points, start=first):
+        name = known.get(overrides)
+        run = runs.get(name or "")
+        if name is not None and run is not None and run.status == "finished":
+            job = Job(number, overrides, name, run.folder, run.status, None)
+        else:
+            job = _compose(config, loader, overrides, number, runs)
+        jobs.setdefault(job.identity, job)
+    _check_apart(list(jobs.values()), runs)
+    known.update({job.identity: job.overrides for job in jobs.values()})
+    return list(jobs.values())
+
+
+def changed_keys(overrides: Sequence[str]) -> dict[str, str]:
+    """Overrides as keys and values, without Hydra's own and the sweep's."""
+    changed = {}
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if not re.match(r"(hydra|sweep)\b", key):
+            changed[key] = value
+    return changed
+
+
+def _compose(
+    config: DictConfig,
+    loader: ConfigLoader,
+    overrides: list[str],
+    number: int,
+    runs: Mapping[str, Run],
+) -> Job:
+    composed = loader.load_sweep_config(config, overrides)
+    name = identity(composed)
+    run = runs.get(name)
+    with read_write(composed.hydra), open_dict(composed.hydra):
+        composed.hydra.job.id = _readable(overrides, name)
+        composed.hydra.job.num = number
+    # Where it lies decides over where it would be put now.
+    folder = _folder(composed) if run is None else run.folder
+    if not folder.is_relative_to(composed.hydra.sweep.dir):
+        raise InputError(
+            f"hydra.sweep.subdir={composed.hydra.sweep.subdir} leads out of the sweep's folder; "
+            "give a path below hydra.sweep.dir"
+        )
+    with read_write(composed.hydra), open_dict(composed.hydra):
+        composed.hydra.sweep.subdir = str(folder.relative_to(composed.hydra.sweep.dir))
+        # Lightning starts the other processes of a job in this folder.
+        composed.hydra.run.dir = str(folder.absolute())
+    status = None if run is None else run.status
+    kept = None if status == "finished" else pickle.dumps(composed)
+    return Job(number, overrides, name, folder, status, kept)
+
+
+def _folder(composed: DictConfig) -> Path:
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(composed)
+    try:
+        return Path(composed.hydra.sweep.dir) / str(composed.hydra.sweep.subdir)
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def _readable(overrides: Sequence[str], name: str) -> str:
+    """A folder's name: the changed keys as far as they fit, and the identity."""
+    words = [f"{key.rpartition('.')[2]}_{value}" for key, value in changed_keys(overrides).items()]
+    plain = re.sub(r"[^\w.-]+", "_", "-".join(words)).strip("_.-")[:80]
+    return "-".join(filter(None, (plain, name[:10])))
+
+
+def _check_apart(jobs: Sequence[Job], runs: Mapping[str, Run]) -> None:
+    taken: dict[Path, Any] = {run.folder: run.identity for run in runs.values()}
+    for job in jobs:
+        if taken.setdefault(job.folder, job.identity) != job.identity:
+            raise InputError(
+                f"hydra.sweep.subdir puts two jobs into {job.folder} ({job.name} is the second); "
+                "leave it as it is, or put ${hydra.job.id} into it"
+            )
+
+
+def _sources(loader: ConfigLoader) -> list[Path]:
+    """The folders on the disk that configurations are composed of."""
+    paths = [element.path for element in loader.get_search_path().get_path()]
+    return [Path(path.removeprefix("file://")) for path in paths if path.startswith("file://")]

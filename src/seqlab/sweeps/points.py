@@ -1,0 +1,80 @@
+"""The points of a sweep: which overrides each of its jobs gets."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from hydra.core.override_parser.types import Override
+
+from seqlab.errors import InputError
+
+
+def points(overrides: Sequence[Override], tied: Sequence[Sequence[str]] = ()) -> list[list[str]]:
+    """The overrides of every job: the product over keys, with tied keys as one.
+
+    `model=rnn,gru seed=1,2` makes four points; with `tied=[["model", "seed"]]` two, (rnn, 1) and
+    (gru, 2).
+
+    Args:
+        overrides: the parsed command line; of a key given twice the last one counts.
+        tied: groups of swept keys that take their values side by side.
+
+    Returns:
+        Lists of overrides, the last key varying fastest.
+
+    Raises:
+        InputError: a range without steps; a tied key that is not swept or tied twice; tied keys
+            with unequal numbers of values.
+    """
+    choices = {override.get_key_element(): _values(override) for override in overrides}
+    names = {override.get_key_element(): override.key_or_group for override in overrides}
+    groups = [_group(group, choices, names) for group in tied]
+    tied_keys = list(itertools.chain.from_iterable(groups))
+    for key in tied_keys:
+        if tied_keys.count(key) > 1:
+            raise InputError(f"sweep.zip names {names[key]} twice; tie each key once")
+    factors: list[list[tuple[str, ...]]] = []
+    for key in choices:
+        group = next((group for group in groups if key in group), [key])
+        first = next(other for other in choices if other in group)
+        if key == first:  # a group stands where its first key does
+            factors.append(list(zip(*(choices[member] for member in group), strict=True)))
+    return [list(itertools.chain.from_iterable(point)) for point in itertools.product(*factors)]
+
+
+def _values(override: Override) -> list[str]:
+    key = override.get_key_element()
+    if not override.is_sweep_override():
+        return [_assign(key, override.get_value_element_as_str(), override.is_delete())]
+    if not override.is_discrete_sweep():
+        raise InputError(
+            f"{override.input_line}: a grid needs values; use {key}=1,2,3, choice(…) or "
+            "range(start,stop,step)"
+        )
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+
+
+def _assign(key: str, value: str, deletes: bool) -> str:
+    return key if deletes and not value else f"{key}={value}"
+
+
+def _group(group: Sequence[str], choices: dict[str, list[str]], names: dict[str, str]) -> list[str]:
+    """The group as keys of `choices`, checked."""
+    if isinstance(group, str) or len(group) < 2:
+        raise InputError(
+            f"sweep.zip={list(group) if not isinstance(group, str) else group} must be a list of "
+            "groups of two or more keys; use 'sweep.zip=[[model,data]]'"
+        )
+    keys = []
+    for name in group:
+        key = next((key for key in choices if names[key] == name), None)
+        if key is None or len(choices[key]) < 2:
+            swept = ", ".join(names[key] for key in choices if len(choices[key]) > 1) or "no key"
+            raise InputError(f"sweep.zip ties {name}, which is not swept ({swept} is); add it")
+        keys.append(key)
+    counts = {name: len(choices[key]) for name, key in zip(group, keys, strict=True)}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise InputError(f"sweep.zip: {told} values; give tied keys equally many")
+    return keys
