@@ -104,7 +104,7 @@ class RNNCell(Cell):
             raise InputError(f"nonlinearity={nonlinearity!r} must be tanh or relu")
         super().__init__(input_size, hidden_size, blocks=("hidden",))
         self.bias = nn.Parameter(torch.zeros(hidden_size))
-        self.nonlinearity = torch.tanh if nonlinearity == "tanh" else torch.relu
+        self.nonlinearity: Literal["tanh", "relu"] = nonlinearity
 
     def project(self, inputs: Tensor) -> Tensor:
         return F.linear(inputs, self.input_weight, self.bias)
@@ -113,7 +113,8 @@ class RNNCell(Cell):
         self, projected: Tensor, state: State, mask: Tensor | None = None
     ) -> dict[str, Tensor]:
         product = F.linear(dropped(state[0], mask), self.recurrent_weight)
-        return {"hidden": self.nonlinearity(projected + product)}
+        apply = torch.tanh if self.nonlinearity == "tanh" else torch.relu
+        return {"hidden": apply(projected + product)}
 
     def step(self, projected: Tensor, state: State, mask: Tensor | None = None) -> State:
         return (self.activate(projected, state, mask)["hidden"],)

@@ -64,16 +64,17 @@ def gradient_by_lag(
     )
 
 
-def _trace(encoder: RecurrentEncoder, inputs: Tensor) -> tuple[Tensor, list[list[State]]]:
+def _trace(encoder: RecurrentEncoder, inputs: Tensor) -> tuple[Tensor, list[Sequence[State]]]:
     """The encoder's states, and those of each layer after each step, all in one graph."""
     state: Sequence[State | None] = encoder.layer_states(inputs)
     outputs: list[Tensor] = []
-    trace: list[list[State]] = []
+    trace: list[Sequence[State]] = []
     for given in inputs.detach().requires_grad_().unbind(1):
         output, after = encoder.layer_steps(given, state)
+        # Parts behind the first as tensors of their own: moving c_t leaves the h_t it has made.
+        state = [(first, *(part.view_as(part) for part in rest)) for first, *rest in after]
         outputs.append(output)
-        trace.append(after)
-        state = after
+        trace.append(state)
     return torch.stack(outputs, dim=1), trace
 
 

@@ -154,7 +154,7 @@ def written_out(recurrence: Recurrence) -> CellRecurrence:
             recurrent_bias = recurrent_bias.clone()
             cell.recurrent_bias.copy_(recurrent_bias[2 * size :])
             recurrent_bias[2 * size :] = 0
-        if isinstance(cell, RNNCell) and recurrence.rnn.mode == "RNN_RELU":
-            cell.nonlinearity = torch.relu
+        if isinstance(cell, RNNCell) and isinstance(recurrence, FusedRNN):
+            cell.nonlinearity = recurrence.nonlinearity
         cell.bias.copy_(input_bias + recurrent_bias)  # type: ignore[union-attr, operator]
     return made
