@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from seqlab.nn.additive_score import exponentials
-from seqlab.nn.attention_loop import LoopInputs, attention_loop
+from seqlab.nn.attention_loop import attention_loop
 from seqlab.nn.gates import GATES
+from seqlab.nn.loop_gradient import LoopInputs
 
 STEPS, BATCH, TIME, HIDDEN, KEY, READOUT, SIZE = 3, 2, 4, 3, 5, 2, 4
 CASES = [

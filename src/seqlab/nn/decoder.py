@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from seqlab.errors import InputError, check_at_least, check_probability
 from seqlab.nn.additive_score import exponentials
 from seqlab.nn.attention import Attention, Prepared, check_mask
-from seqlab.nn.attention_loop import LoopInputs, attention_loop
+from seqlab.nn.attention_loop import attention_loop
 from seqlab.nn.gates import GATES
+from seqlab.nn.loop_gradient import LoopInputs
 from seqlab.nn.recurrence import State, initialise_gates
 
 CellName = Literal["rnn", "gru", "lstm"]
