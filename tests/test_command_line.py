@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 
 from seqlab.config import explain
 from tests.conftest import ROOT, SMALL
@@ -56,6 +57,12 @@ def test_mistyped(tmp_path, override):
 WRONG = {
     "model.encoder.hidden_size=0": ("hidden_size=0", "at least 1"),
     "model.encoder.hidden_size=big": ("model.encoder.hidden_size='big'", "whole number"),
+    "+foo=1": ("foo has no effect",),
+    "+model.hidden=3": ("model.hidden has no effect",),
+    "+task.pool=max": ("task.pool has no effect", "did you mean task.pooling?"),
+    "model.embedding_dim=wide": ("model.embedding_dim='wide'", "whole number"),
+    "model.dropout=1": ("dropout=1", "below 1"),
+    "task=tagging": ("task=tagging does not fit this data", "classification"),
     "+model.encoder.colour=red": ("model.encoder.colour", "not a setting"),
     "trainer.max_epochs=many": ("trainer.max_epochs='many'", "whole number"),
     "trainer.precision=12": ("trainer.precision=12", "32-true"),
@@ -138,3 +145,15 @@ def test_help_and_config_import_nothing_heavy(tmp_path):
         )
         assert done.returncode == 0, done.stderr
         assert "magic_token" in done.stdout
+
+
+def test_the_command_line_wins_over_presets_and_data():
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        plain = compose("train", ["experiment=reverse_joeynmt"])
+        over = compose("train", ["experiment=reverse_joeynmt", "optimizer.lr=0.5", "seed=7"])
+        data = compose("train", ["data=parity", "trainer.max_epochs=77"])
+    assert plain.optimizer.lr != 0.5
+    assert over.optimizer.lr == 0.5
+    assert over.seed == 7
+    assert over.data == plain.data
+    assert data.trainer.max_epochs == 77

@@ -177,6 +177,7 @@ def _names(parameters: Any) -> str:
 
 def build_data(config: DictConfig) -> SequenceDataModule:
     """The datamodule around the dataset."""
+    refuse_unused(config)
     dataset = instantiate(config.data, "data")
     make = _make(SequenceDataModule, config.loader, "loader")
     return make(dataset, seed=config.seed)
@@ -199,10 +200,34 @@ def build_network(config: DictConfig, spec: Spec) -> Any:
     return network
 
 
+# What `train.py` and this file read. A key that was added with `+` beside these has no effect.
+TOP = ["seed", "compile", "ckpt_path", "sweep", "task", "data", "model", "optimizer", "scheduler"]
+TOP += ["trainer", "callbacks", "logger", "loader"]
+MODEL_TYPES = {"embedding_dim": int, "embedding_dropout": float, "dropout": float}
+MODEL = [*MODEL_TYPES, "encoder", "attention", "self_attention", "match_parameters"]
+
+
+def refuse_unused(config: DictConfig) -> None:
+    """Raises InputError for a key that nothing reads."""
+    written = str(OmegaConf.to_container(config.task, resolve=False))
+    read = set(re.findall(r"\$\{task\.(\w+)", written))
+    known = {"": TOP, "model.": MODEL, "task.": [*read, "name", "network", "loop", "callbacks"]}
+    for prefix, names in known.items():
+        node = OmegaConf.select(config, prefix[:-1]) if prefix else config
+        for key in node:
+            if key not in names:
+                close = difflib.get_close_matches(str(key), names, 1)
+                hint = f"did you mean {prefix}{close[0]}?" if close else f"use {', '.join(names)}"
+                raise InputError(f"{prefix}{key} has no effect here; {hint}")
+
+
 def _make_network(config: DictConfig, spec: Spec) -> Any:
     from seqlab.networks.reader import Reader
 
     model = config.model
+    for name, kind in MODEL_TYPES.items():
+        if not _fits(model[name], kind):
+            raise InputError(f"model.{name}={model[name]!r} must be {_told(kind)}")
     reader = partial(
         Reader,
         encoder=instantiate(model.encoder, "model.encoder"),
