@@ -29,15 +29,20 @@ class LastCheckpoint(Checkpoint):
         self._previous: Any = None
         self._random: dict[str, Any] | None = None
         self._saved_at = -1
+        self._scores: dict[str, float] = {}
+        # What the checkpoint gone on from had measured; empty for a new run.
+        self.former_scores: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate()}
+        state["scores"] = self._scores
         if torch.cuda.is_available():
             state["cuda"] = torch.cuda.get_rng_state_all()
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._random = state_dict
+        self.former_scores = state_dict.get("scores", {})
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._interrupted = False
@@ -80,6 +85,7 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: Trainer) -> None:
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
+        self._scores = {name: value.item() for name, value in trainer.callback_metrics.items()}
         # Saved beside and renamed: a crash while saving leaves the last good one.
         part = self.path.with_suffix(".part")
         trainer.save_checkpoint(part)

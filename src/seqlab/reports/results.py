@@ -103,14 +103,17 @@ def write_parquet(path: Path, rows: Rows) -> None:
 
 
 def _typed(values: Iterable[Any]) -> list[Any]:
-    """Values as whole numbers or as numbers where all of them are."""
+    """Values as whole numbers or as numbers where all of them are; else as they are."""
     values = list(values)
-    for kind in (int, float):
+    for kind in (_whole, float):
         try:
-            return [
-                value if value is None or isinstance(value, kind) else kind(value)
-                for value in values
-            ]
-        except (TypeError, ValueError):
+            return [None if value is None else kind(value) for value in values]
+        except ValueError:
             continue
     return values
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, float):
+        raise ValueError  # 1.5 is not 1
+    return int(value)

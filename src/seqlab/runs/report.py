@@ -10,12 +10,25 @@ from lightning import Trainer
 from rich.console import Console
 from rich.table import Table
 
+from seqlab.callbacks.last import LastCheckpoint
 from seqlab.data.batch import Spec
 
 
 def final_scores(trainer: Trainer) -> dict[str, float]:
     """What the trainer logged last, by name."""
     return {name: value.item() for name, value in trainer.callback_metrics.items()}
+
+
+def fit_scores(trainer: Trainer) -> dict[str, float]:
+    """What training logged last; of a run that was stopped after its last epoch, what it had then.
+
+    Going on with such a run trains nothing, and would else end without these scores.
+    """
+    former: dict[str, float] = {}
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, LastCheckpoint):
+            former = callback.former_scores
+    return former | final_scores(trainer)
 
 
 def print_results(scores: Mapping[str, float], spec: Spec, folder: Path) -> None:

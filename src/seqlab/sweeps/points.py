@@ -46,17 +46,15 @@ def points(overrides: Sequence[Override], tied: Sequence[Sequence[str]] = ()) ->
 def _values(override: Override) -> list[str]:
     key = override.get_key_element()
     if not override.is_sweep_override():
-        return [_assign(key, override.get_value_element_as_str(), override.is_delete())]
+        if override.is_delete() and override.value() is None:
+            return [key]
+        return [f"{key}={override.get_value_element_as_str()}"]
     if not override.is_discrete_sweep():
         raise InputError(
             f"{override.input_line}: a grid needs values; use {key}=1,2,3, choice(…) or "
             "range(start,stop,step)"
         )
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
-
-
-def _assign(key: str, value: str, deletes: bool) -> str:
-    return key if deletes and not value else f"{key}={value}"
 
 
 def _group(group: Sequence[str], choices: dict[str, list[str]], names: dict[str, str]) -> list[str]:
