@@ -26,7 +26,7 @@ def test_place_and_screen_make_no_other(plain):
         "hydra.sweep.subdir=x",
         "trainer.enable_progress_bar=false",
         "trainer.enable_model_summary=false",
-        "callbacks.progress_bar.refresh_rate=1",
+        "callbacks.progress_bar.every=1",
         "logger=csv",
         "sweep.stop_on_failure=true",
     )

@@ -67,6 +67,9 @@ def test_jobs_tables_and_a_second_time(sweep, tmp_path, capsys):
     assert [(row["model"], int(row["seed"])) for row in found] == task.ran
     assert all(row["status"] == "finished" and row["trainer.max_epochs"] == "3" for row in found)
     assert [float(row["test/loss"]) for row in found] == [1 / 8, 2 / 8, 1 / 8, 2 / 8]
+    # Folders are named by what tells them apart.
+    assert all(row["run"].startswith(f"model_{row['model']}-seed_{row['seed']}-") for row in found)
+    assert not [row["run"] for row in found if "max_epochs" in row["run"]]
     columns = parquet.read_table(tmp_path / "results.parquet").to_pydict()
     assert columns["seed"] == [1, 2, 1, 2]
     assert columns["model"] == ["rnn", "rnn", "gru", "gru"]

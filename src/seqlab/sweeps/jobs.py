@@ -30,6 +30,7 @@ class Job:
         identity: what it shares only with jobs that train the same.
         folder: where it lies or will lie.
         status: how a former sweep left it; None for a new one.
+        name: the keys that tell it from the others, in a line.
         composed: its configuration with the `hydra` node, pickled (a thousand configurations
             take 27 MB so); None where it is finished.
     """
@@ -39,13 +40,8 @@ class Job:
     identity: str
     folder: Path
     status: str | None
+    name: str
     composed: bytes | None
-
-    @property
-    def name(self) -> str:
-        """Its changed keys in a line."""
-        told = " ".join(f"{key}={value}" for key, value in changed_keys(self.overrides).items())
-        return told or "as it is"
 
     def config(self) -> DictConfig:
         assert self.composed is not None
@@ -71,14 +67,16 @@ def plan(
     root = Path(config.hydra.sweep.dir)
     runs = {run.identity: run for run in sweep_runs(root)}
     known = KnownIdentities(root / IDENTITIES, _sources(loader), config.hydra.overrides.hydra)
+    common = set(points[0]).intersection(*points[1:]) if len(points) > 1 else set()
     jobs: dict[str, Job] = {}
     for number, overrides in enumerate(points, start=first):
+        told = changed_keys([word for word in overrides if word not in common])
         name = known.get(overrides)
         run = runs.get(name or "")
         if name is not None and run is not None and run.status == "finished":
-            job = Job(number, overrides, name, run.folder, run.status, None)
+            job = Job(number, overrides, name, run.folder, run.status, _line(told), None)
         else:
-            job = _compose(config, loader, overrides, number, runs)
+            job = _compose(config, loader, overrides, number, told=told, runs=runs)
         jobs.setdefault(job.identity, job)
     _check_apart(list(jobs.values()), runs)
     known.update({job.identity: job.overrides for job in jobs.values()})
@@ -100,13 +98,15 @@ def _compose(
     loader: ConfigLoader,
     overrides: list[str],
     number: int,
+    *,
+    told: Mapping[str, str],
     runs: Mapping[str, Run],
 ) -> Job:
     composed = loader.load_sweep_config(config, overrides)
     name = identity(composed)
     run = runs.get(name)
     with read_write(composed.hydra), open_dict(composed.hydra):
-        composed.hydra.job.id = _readable(overrides, name)
+        composed.hydra.job.id = _readable(told, name)
         composed.hydra.job.num = number
     # Where it lies decides over where it would be put now.
     folder = _folder(composed) if run is None else run.folder
@@ -121,7 +121,7 @@ def _compose(
         composed.hydra.run.dir = str(folder.absolute())
     status = None if run is None else run.status
     kept = None if status == "finished" else pickle.dumps(composed)
-    return Job(number, overrides, name, folder, status, kept)
+    return Job(number, overrides, name, folder, status, _line(told), kept)
 
 
 def _folder(composed: DictConfig) -> Path:
@@ -133,9 +133,13 @@ def _folder(composed: DictConfig) -> Path:
         HydraConfig.instance().cfg = before
 
 
-def _readable(overrides: Sequence[str], name: str) -> str:
+def _line(told: Mapping[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in told.items()) or "as it is"
+
+
+def _readable(told: Mapping[str, str], name: str) -> str:
     """A folder's name: the changed keys as far as they fit, and the identity."""
-    words = [f"{key.rpartition('.')[2]}_{value}" for key, value in changed_keys(overrides).items()]
+    words = [f"{key.rpartition('.')[2]}_{value}" for key, value in told.items()]
     plain = re.sub(r"[^\w.-]+", "_", "-".join(words)).strip("_.-")[:80]
     return "-".join(filter(None, (plain, name[:10])))
 
