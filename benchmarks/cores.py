@@ -172,9 +172,8 @@ def lengths(repeats=3, batch=16, hidden=64):
 
 
 def memory(batch=16, length=1024, hidden=64):
-    print(
-        f"\npeak memory of a training step beyond weights and inputs (batch {batch}, length {length}, hidden {hidden})"
-    )
+    print("\npeak memory of a training step beyond weights and inputs")
+    print(f"batch {batch}, length {length}, hidden {hidden}")
     for name, make in CORES.items():
         print(f"  {name:<16}{peak(make, batch, length, hidden) / 2**20:9.1f} MiB")
 

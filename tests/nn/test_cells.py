@@ -182,6 +182,17 @@ def test_a_forget_gate_starts_open_and_no_other_does(name):
         torch.testing.assert_close(gates[gate], torch.as_tensor(start).expand(8))
 
 
+def test_the_bias_that_lengthens_memory_is_the_update_gates():
+    torch.manual_seed(0)
+    cell, fused = GRUCell(5, 8, update_bias=3.0), FusedGRU(5, 8, update_bias=3.0)
+    expected = torch.tensor([0.0] * 8 + [3.0] * 8 + [0.0] * 8)
+    assert torch.equal(cell.bias, expected)
+    assert torch.equal(fused.rnn.bias_ih_l0 + fused.rnn.bias_hh_l0, expected)
+    old, new = torch.ones(1, 8), torch.zeros(1, 5)
+    for layer in (written_out(fused), CellRecurrence(5, 8, cell=lambda *_: cell)):
+        assert layer.step(new, (old,))[0].mean() > 0.8
+
+
 def test_zoneout_keeps_that_share_of_each_part_and_its_expectation_when_evaluating():
     torch.manual_seed(0)
     layer = CellRecurrence(5, 300, cell=LSTMCell, zoneout=[0.2, 0.7])

@@ -174,10 +174,16 @@ class GRUCell(Cell):
 
     Args:
         reset: "after" or "before" the matrix product.
+        update_bias: the update gate's bias at the start: the larger, the longer the memory.
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, reset: Literal["after", "before"] = "after"
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        reset: Literal["after", "before"] = "after",
+        update_bias: float = 0.0,
     ) -> None:
         if reset not in ("after", "before"):
             raise InputError(f"reset={reset!r} must be after or before (the matrix product)")
@@ -188,6 +194,7 @@ class GRUCell(Cell):
             gates=("reset", "update"),
         )
         self.bias = nn.Parameter(torch.zeros(3 * hidden_size))
+        nn.init.constant_(self.bias[hidden_size : 2 * hidden_size], update_bias)
         self.recurrent_bias = nn.Parameter(torch.zeros(hidden_size)) if reset == "after" else None
 
     def project(self, inputs: Tensor) -> Tensor:

@@ -137,13 +137,19 @@ class FusedRNN(Recurrence):
 class FusedGRU(Recurrence):
     """`nn.GRU` (Cho et al. 2014), with the reset gate after the matrix product.
 
-    Recurrent weights start orthogonal gate by gate, input weights Xavier-uniform, biases 0.
+    Recurrent weights start orthogonal gate by gate, input weights Xavier-uniform, and biases 0
+    except the update gate's.
+
+    Args:
+        update_bias: the update gate's bias at the start: the larger, the longer the memory.
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, update_bias: float = 0.0) -> None:
         super().__init__(input_size, hidden_size, (hidden_size,))
         self.rnn = nn.GRU(input_size, hidden_size, batch_first=True)
         _initialise(self.rnn)
+        # PyTorch keeps the gates in the order reset, update, candidate.
+        nn.init.constant_(self.rnn.all_weights[0][2][hidden_size : 2 * hidden_size], update_bias)
 
     def forward(
         self,
