@@ -104,15 +104,11 @@ def _row(norms):
 def picture(curves, path):
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, when, title in zip(
-        figure.subplots(1, 2, sharey=True),
-        (0, 1),
-        ("before training", "after training"),
-        strict=True,
-    ):
+    panels = figure.subplots(1, 2, sharey=True)
+    for when, (axes, title) in enumerate(zip(panels, ("before", "after"), strict=True)):
         for name, pair in curves.items():
             axes.plot(pair[when].clamp(min=1e-30), label=name)
-        axes.set(yscale="log", xlabel="lag", title=title, ylim=(1e-12, 1e2))
+        axes.set(yscale="log", xlabel="lag", title=f"{title} training", ylim=(1e-12, 1e2))
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("‖∂loss/∂h‖, share of lag 0")
     figure.axes[1].legend(fontsize=8)

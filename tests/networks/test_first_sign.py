@@ -2,7 +2,6 @@
 
 import pytest
 
-
 QUIET = (
     "experiment=first_sign_200",
     "trainer.enable_progress_bar=false",
