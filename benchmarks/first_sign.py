@@ -23,7 +23,7 @@ from seqlab.nn.encoder import RecurrentEncoder
 from seqlab.nn.minimal import MinGRU
 from seqlab.nn.recurrence import FusedGRU, FusedLSTM, FusedRNN
 
-LENGTH, BATCH, HIDDEN, STEPS = 200, 64, 32, 900
+LENGTH, BATCH, HIDDEN, STEPS = 200, 64, 32, 1300
 LAGS = (0, 1, 5, 20, 50, 100, 150, 199)
 CORES = {
     "lstm, forget_bias=5": (partial(FusedLSTM, forget_bias=5.0), 1, 0.005),
@@ -102,7 +102,7 @@ def _row(norms):
 
 
 def picture(curves, path):
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2, sharey=True)
     for when, (axes, title) in enumerate(zip(panels, ("before", "after"), strict=True)):
@@ -111,7 +111,8 @@ def picture(curves, path):
         axes.set(yscale="log", xlabel="lag", title=f"{title} training", ylim=(1e-12, 1e2))
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("‖∂loss/∂h‖, share of lag 0")
-    figure.axes[1].legend(fontsize=8)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize=8)
     figure.savefig(path, dpi=120)
 
 
