@@ -5,6 +5,8 @@ states at their ends form a recurrence `BLOCK` times as short, solved in the sam
 enters a block is added to its states, times the product of its decays. That is BLOCK · log_BLOCK T
 kernels in a row and a linear amount of work (Blelloch 1990, section 1.4, with blocks for pairs).
 The gradient is such a recurrence from right to left (Martin & Cundy 2018, section 2.2).
+
+`torch.compile` leaves the scans as they are: it would write out their loops for every length anew.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ CACHED = 1 << 18
 Gates = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
+@torch.compiler.disable
 def linear_scan(
     decay: Num[Tensor, "#batch time hidden"],
     values: Num[Tensor, "batch time hidden"],
@@ -44,6 +47,7 @@ def linear_scan(
     return _LinearScan.apply(decay, values)  # type: ignore[return-value]
 
 
+@torch.compiler.disable
 def log_scan(
     log_decay: Float[Tensor, "batch time hidden"],
     log_values: Float[Tensor, "batch time hidden"],
@@ -68,6 +72,7 @@ def log_scan(
     return states  # type: ignore[return-value]
 
 
+@torch.compiler.disable
 def gated_log_scan(
     projected: Float[Tensor, "batch time projected"], gates: Gates
 ) -> Float[Tensor, "batch time hidden"]:
@@ -80,8 +85,6 @@ def gated_log_scan(
         projected: the input's share of all gates.
         gates: computes log_decay and log_values from it, position by position.
     """
-    if torch.compiler.is_compiling():
-        return log_scan(*gates(projected))
     return _GatedLogScan.apply(projected, gates)  # type: ignore[return-value]
 
 

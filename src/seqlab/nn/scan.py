@@ -89,13 +89,15 @@ class CellRecurrence(Recurrence):
         self, inputs: Float[Tensor, "batch time feature"], state: State
     ) -> tuple[Float[Tensor, "time batch hidden"], ...]:
         """The states after all steps, part by part, time first."""
+        return _uncompiled(self._history, inputs, state)
+
+    def _history(self, inputs: Tensor, state: State) -> tuple[Tensor, ...]:
         inputs_mask, mask = self._masks(inputs[:, 0], state[0])
         if inputs_mask is not None:
             inputs = inputs * inputs_mask[:, None]
         # Time first, so that each step reads and writes one stretch of memory.
         projected = self.cell.project(inputs.transpose(0, 1))
-        plain = mask is None and not any(self.zoneout) and not torch.compiler.is_compiling()
-        if plain and isinstance(self.cell, FastCell):
+        if isinstance(self.cell, FastCell) and mask is None and not any(self.zoneout):
             return self.cell.run(projected, state)
         return self._run(projected, state, mask)
 
@@ -126,6 +128,14 @@ class CellRecurrence(Recurrence):
             return None, None
         keep = 1 - self.variational_dropout
         return tuple(torch.empty_like(x).bernoulli_(keep) / keep for x in (inputs, hidden))  # type: ignore[return-value]
+
+
+@torch.compiler.disable
+def _uncompiled(
+    run: Callable[[Tensor, State], tuple[Tensor, ...]], inputs: Tensor, state: State
+) -> tuple[Tensor, ...]:
+    """Runs without the compiler, which would write out the loop for every length anew."""
+    return run(inputs, state)
 
 
 def written_out(recurrence: Recurrence) -> CellRecurrence:
