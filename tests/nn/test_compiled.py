@@ -8,6 +8,7 @@ from tests.nn.cores import make
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 @pytest.mark.parametrize("name", ["lstm_cell", "ln_gru", "min_gru", "lru", "tcn", "transformer"])
+@pytest.mark.usefixtures("unchecked")
 def test_compiled_equals_plain(name):
     plain, compiled = (make(name, dtype=torch.float32) for _ in range(2))
     compiled.compile(dynamic=True)
