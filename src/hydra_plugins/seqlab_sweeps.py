@@ -1,18 +1,19 @@
-"""Our sweeper and launcher, as Hydra finds them: it imports this file at every start.
+"""Our sweeper of grids, as Hydra finds them: it imports this file at every start.
 
 Hence nothing but Hydra is imported here; what they do stands in `seqlab.sweeps`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
+from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+from hydra_plugins.seqlab_launchers import SweepLauncher
 
 
 class GridSweeper(Sweeper):
@@ -39,32 +40,15 @@ class GridSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         from seqlab.sweeps.grid import sweep
 
+        if not isinstance(self.launcher, SweepLauncher):
+            raise HydraException(
+                f"{type(self.launcher).__name__} can neither go on with a sweep nor survive a "
+                "failed job; use hydra/launcher=serial, joblib, submitit_local, submitit_slurm, ray"
+            )
         overrides = [f"{key}={value}" for key, value in self.params.items()] + arguments
         assert self.config is not None
         assert self.hydra_context is not None
-        assert self.launcher is not None
-        return sweep(self.config, self.hydra_context, self.launcher, overrides)
-
-
-class SerialLauncher(Launcher):
-    """One job after the other in this process, each that is not finished yet."""
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        self.hydra_context = hydra_context
-        self.task_function = task_function
-        self.config = config
-
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        from seqlab.sweeps.serial import launch
-
-        return launch(
-            self.config,
-            self.hydra_context,
-            self.task_function,
-            [list(overrides) for overrides in job_overrides],
-            first=initial_job_idx,
-        )
+        try:
+            return sweep(self.config, self.hydra_context, self.launcher, overrides)
+        finally:
+            self.launcher.close()

@@ -1,207 +1,22 @@
-"""Runs the jobs of a sweep one after the other in this process."""
+"""Jobs one after the other in this process."""
 
 from __future__ import annotations
 
-import gc
-import json
-import os
-import sys
-import time
-import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
-from rich.console import Console
-
-from seqlab.config import explain
-from seqlab.reports.collect import JOB_FILE, RESULTS_FILE, read_json
-from seqlab.runs.folder import write_atomically
-from seqlab.sweeps.jobs import Job, changed_keys, plan
+from seqlab.sweeps.jobs import Job
+from seqlab.sweeps.launching import Ended, Work, Workers
+from seqlab.sweeps.running import run
 
 
-def launch(
-    config: DictConfig,
-    context: HydraContext,
-    task: TaskFunction,
-    points: Sequence[list[str]],
-    *,
-    first: int,
-) -> list[JobReturn]:
-    """Runs every job that is not finished; one that fails is recorded, and the rest go on.
+class SerialWorkers(Workers):
+    """One worker: this process."""
 
-    A job that a former sweep began goes on from its last checkpoint. Ctrl-C ends the sweep.
+    capacity = 1
 
-    Returns:
-        One for each job that is finished or failed; those that `sweep.stop_on_failure` kept from
-        starting have none.
-    """
-    setup_globals()
-    console = Console(stderr=True)
-    jobs = plan(config, context.config_loader, points, first=first)
-    left = [job for job in jobs if job.status != "finished"]
-    returns = [_returned(job, None) for job in jobs if job.status == "finished"]
-    if returns:
-        _say(console, f"{len(returns)} of {len(jobs)} jobs are finished already")
-    begin = time.monotonic()
-    for count, job in enumerate(left):
-        rest = ""
-        if count:
-            seconds = (time.monotonic() - begin) / count * (len(left) - count)
-            rest = f"  (about {_duration(seconds)} left)"
-        _say(console, f"[{count + 1}/{len(left)}] {job.name}{rest}")
-        reason = run(job, context, task)
-        returns.append(_returned(job, reason))
-        if reason is not None:
-            _say(console, f"failed: {reason}")
-            if config.get("sweep") and config.sweep.stop_on_failure:
-                break
-    return returns
+    def start(self, work: Work, jobs: Sequence[Job]) -> None:
+        self._work, self._jobs = work, list(jobs)
 
-
-def run(job: Job, context: HydraContext, task: TaskFunction) -> str | None:
-    """Runs one job; the reason if it failed.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C was pressed.
-    """
-    config = job.config()
-    job.folder.mkdir(parents=True, exist_ok=True)
-    note = {
-        "identity": job.identity,
-        "number": job.number,
-        "changed": changed_keys(job.overrides),
-    }
-    write_atomically(job.folder / JOB_FILE, json.dumps(note, indent=2) + "\n")
-    (job.folder / "error.txt").unlink(missing_ok=True)
-    overrides = [word for word in job.overrides if not word.startswith(("hydra", "sweep."))]
-    goes_on = (job.folder / "checkpoints" / "last.ckpt").is_file() and "ckpt_path" in config
-    if goes_on:
-        with open_dict(config):
-            config.ckpt_path = "last"
-        overrides.append("ckpt_path=last")
-    with _apart(["--config-name", str(config.hydra.job.config_name), *overrides]):
-        try:
-            done = run_job(
-                task_function=task,
-                config=config,
-                job_dir_key="hydra.sweep.dir",
-                job_subdir_key="hydra.sweep.subdir",
-                hydra_context=context,
-            )
-            # The property would write the error to the screen in Hydra's words.
-            error = done._return_value if done.status is JobStatus.FAILED else None
-        except SystemExit as exit_:
-            if _was_interrupted(exit_):
-                raise KeyboardInterrupt from exit_
-            error = exit_
-        except Exception as before_the_job:  # logging that cannot be set up, a folder in the way
-            error = before_the_job
-    return None if error is None else _record(job, error)
-
-
-def _record(job: Job, error: BaseException) -> str:
-    """Sees to it that the folder tells of the failure; the reason in a line."""
-    if isinstance(error, SystemExit):
-        reason = f"the job ended its process with status {error.code}"
-    else:
-        reason = explain(error) or f"{type(error).__name__}: {error}".partition("\n")[0]
-    path = job.folder / RESULTS_FILE
-    with suppress(OSError):  # a full disk, say; the reason is still told on the screen
-        results = read_json(path) or {"seconds": None}
-        if results.get("status") != "failed":
-            write_atomically(path, json.dumps({**results, "status": "failed", "reason": reason}))
-        if explain(error) is None:
-            trace = "".join(traceback.format_exception(error))
-            write_atomically(job.folder / "error.txt", trace)
-            reason += f" (traceback in {job.folder / 'error.txt'})"
-    # The frames hold the network and the data.
-    error.__traceback__ = None
-    return reason
-
-
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether an exit was caused by Ctrl-C, which Lightning turns into an exit."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
-
-
-@contextmanager
-def _apart(arguments: list[str]) -> Iterator[None]:
-    """Keeps a job from changing the next: environment, arguments, torch's global settings.
-
-    Args:
-        arguments: a command line of this job alone. Lightning starts further processes of a job
-            with that of this process, which would sweep again.
-    """
-    environment, argv = dict(os.environ), sys.argv
-    sys.argv = [argv[0], *arguments]
-    # Imported by the first job; what it finds set is what every job shall find.
-    torch: Any = sys.modules.get("torch")
-    settings = None if torch is None else _settings(torch)
-    try:
-        yield
-    finally:
-        sys.argv = argv
-        os.environ.clear()
-        os.environ.update(environment)
-        torch = sys.modules.get("torch")
-        if torch is not None:
-            distributed = torch.distributed
-            if distributed.is_available() and distributed.is_initialized():
-                distributed.destroy_process_group()
-            _restore(torch, settings)
-        gc.collect()
-        if torch is not None and torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
-
-
-def _settings(torch: Any) -> dict[str, Any]:
-    return {
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "warn_only": torch.is_deterministic_algorithms_warn_only_enabled(),
-        "cudnn_deterministic": torch.backends.cudnn.deterministic,
-        "cudnn_benchmark": torch.backends.cudnn.benchmark,
-        "matmul_precision": torch.get_float32_matmul_precision(),
-        "dtype": torch.get_default_dtype(),
-    }
-
-
-def _restore(torch: Any, settings: dict[str, Any] | None) -> None:
-    if settings is None:  # torch came with the job: its settings at import
-        settings = {
-            "deterministic": False,
-            "warn_only": False,
-            "cudnn_deterministic": False,
-            "cudnn_benchmark": False,
-            "matmul_precision": "highest",
-            "dtype": torch.float32,
-        }
-    torch.use_deterministic_algorithms(settings["deterministic"], warn_only=settings["warn_only"])
-    torch.backends.cudnn.deterministic = settings["cudnn_deterministic"]
-    torch.backends.cudnn.benchmark = settings["cudnn_benchmark"]
-    torch.set_float32_matmul_precision(settings["matmul_precision"])
-    torch.set_default_dtype(settings["dtype"])
-
-
-def _returned(job: Job, reason: str | None) -> JobReturn:
-    """What Hydra's sweepers get; without the configuration, of which there may be thousands."""
-    done = JobReturn(overrides=job.overrides)
-    done.status = JobStatus.COMPLETED
-    # A failure is a value: the sweeper counts it, and nothing raises before the others are done.
-    done.return_value = reason
-    return done
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    def wait(self) -> Iterator[Ended]:
+        for job in self._jobs:
+            yield job, run(job, self._work.context, self._work.task)

@@ -1,0 +1,68 @@
+"""Our launchers, as Hydra finds them: it imports this file at every start.
+
+Hence nothing but Hydra is imported here; what they do stands in `seqlab.sweeps`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class SweepLauncher(Launcher):
+    """What all of ours share: a job that is finished is not run, and a failure is a value.
+
+    A sweeper may launch again and again: the workers live until `close`.
+    """
+
+    _workers: Any = None
+    _display: Any = None
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.hydra_context = hydra_context
+        self.task_function = task_function
+        self.config = config
+
+    @abstractmethod
+    def make_workers(self) -> Any:
+        """Where the jobs run, a `seqlab.sweeps.launching.Workers`."""
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        from seqlab.sweeps.launching import Work, launch
+        from seqlab.sweeps.progress import Display
+
+        self._workers = self._workers or self.make_workers()
+        self._display = self._display or Display()
+        return launch(
+            self.config,
+            Work(self.task_function, self.hydra_context),
+            [list(overrides) for overrides in job_overrides],
+            first=initial_job_idx,
+            workers=self._workers,
+            display=self._display,
+        )
+
+    def close(self) -> None:
+        """Ends the workers."""
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+
+
+class SerialLauncher(SweepLauncher):
+    """One job after the other in this process."""
+
+    def make_workers(self) -> Any:
+        from seqlab.sweeps.serial import SerialWorkers
+
+        return SerialWorkers()
