@@ -33,7 +33,7 @@ def main(config: DictConfig) -> None:
         trainer.test(task, data, ckpt_path=best, verbose=False)
         scores |= final_scores(trainer)
 
-        folder.end("finished", task=task, metrics=scores, best_checkpoint=best)
+        folder.end("finished", task=task, data=data, metrics=scores, best_checkpoint=best)
         if trainer.is_global_zero:
             print_results(scores, data.spec, folder.path)
 

@@ -33,7 +33,6 @@ class Adding(SyntheticDataset):
             input_size=2,
             output_size=1,
             metric="rmse",
-            minimise=True,
             trivial=(1 / 6) ** 0.5,
             optimum=0.0,
             series=SeriesSpec(horizon=1, autoregressive=False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
@@ -31,6 +33,7 @@ class Batch:
             device. The loss is scaled by it, so that the mean of the devices' gradients is the
             gradient of the whole batch even when they hold unequal numbers of sequences.
         context: what surrounds the window of a series; None for other families.
+        indices: (batch,) which of the split's examples these are; None for a batch made by hand.
     """
 
     inputs: Tensor
@@ -41,6 +44,7 @@ class Batch:
     alignment: Tensor | None = None
     share: float = 1.0
     context: SeriesContext | None = None
+    indices: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -137,7 +141,22 @@ class Examples:
             target_lengths=target_lengths,
             alignment=alignment,
             share=share,
+            indices=indices,
         )
+
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that two splits share only if they ask the same."""
+        asked = (self.inputs, self.lengths, self.targets, self.target_lengths)
+        return fingerprint(part for part in asked if part is not None)
+
+
+def fingerprint(tensors: Iterable[Tensor]) -> str:
+    """A hash of tensors: their dtypes, shapes and values."""
+    digest = hashlib.blake2b(digest_size=8)
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def _widened(targets: Tensor) -> Tensor:
@@ -196,7 +215,6 @@ class Spec:
         optimum: the best that any predictor can get there; None where nobody knows.
         input_names: a printable name for each token id.
         label_names: a printable name for each class or tag.
-        minimise: smaller values of the headline metric are better.
         longest_target: tokens of the longest target sequence, the end token not counted; None
             where targets are no sequences of their own.
         scheme: how tags spell spans: "bio", "bioes" or "iob1"; None where they spell none.
@@ -212,7 +230,6 @@ class Spec:
     optimum: float | None
     input_names: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
-    minimise: bool = False
     longest_target: int | None = None
     scheme: str | None = None
     series: SeriesSpec | None = None

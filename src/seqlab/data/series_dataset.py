@@ -156,7 +156,6 @@ class SeriesDataset(ABC):
             input_size=store.values.shape[1] + sum(sizes),
             output_size=store.values.shape[1],
             metric=self.metric,
-            minimise=True,
             trivial=self._persistence_score(),
             optimum=self.best_score,
             series=SeriesSpec(

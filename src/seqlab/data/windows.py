@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from seqlab.data.batch import Batch, SeriesContext
+from seqlab.data.batch import Batch, SeriesContext, fingerprint
 from seqlab.data.series import SeriesStore
 from seqlab.errors import InputError
 
@@ -71,6 +71,14 @@ class Windows:
         _, cuts = self.locate(torch.arange(len(self)))
         return cuts.clamp(max=self.window)
 
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that two splits share only if they ask for the same values.
+
+        How much history a window shows is the reader's choice, and left out.
+        """
+        cuts = (self.first_cuts, self.counts, torch.tensor([self.horizon, self.stride]))
+        return fingerprint((self.store.values, self.store.starts, *cuts))
+
     def locate(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """The series and the cut of each window, (windows,) both."""
         series = torch.searchsorted(self.ends, indices, right=True)
@@ -107,6 +115,7 @@ class Windows:
             lengths=lengths,
             targets=targets,
             share=share,
+            indices=indices,
             context=SeriesContext(
                 series=series,
                 age=cuts,

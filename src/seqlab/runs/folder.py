@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from seqlab.config import explain, leave, wants_traceback
 
 if TYPE_CHECKING:
+    from seqlab.data.datamodule import SequenceDataModule
     from seqlab.tasks.base import Task
 
 Status = Literal["finished", "interrupted", "failed"]
@@ -74,8 +75,18 @@ class RunFolder:
         if HydraConfig.get().mode is RunMode.RUN and not interrupted and not wants_traceback():
             leave(error)
 
-    def end(self, status: Status, *, task: Task | None = None, **entries: Any) -> None:
-        """Writes `results.json`: status, seed, seconds, what the task tells, and the entries."""
+    def end(
+        self,
+        status: Status,
+        *,
+        task: Task | None = None,
+        data: SequenceDataModule | None = None,
+        **entries: Any,
+    ) -> None:
+        """Writes `results.json`: status, seed, seconds, choices, what the task tells, the entries.
+
+        With task and data also what became of each test example, see `write_outcomes`.
+        """
         self._ended = True
         if not self.writes:
             return
@@ -83,8 +94,13 @@ class RunFolder:
             "status": status,
             "seed": self.config.seed,
             "seconds": round(time.perf_counter() - self._start, 3),
+            "choices": choices(),
             **entries,
         }
+        if task is not None and data is not None:
+            from seqlab.runs.outcomes import write_outcomes
+
+            results["test_sets"] = write_outcomes(self.path, task, data)
         if task is not None:
             results["reference"] = {
                 "metric": task.spec.metric,
@@ -93,6 +109,16 @@ class RunFolder:
             }
             results["parameters"] = sum(p.numel() for p in task.network.parameters())
         write_atomically(self.results_file, _json(results))
+
+
+def choices() -> dict[str, str]:
+    """What was chosen of each config group, Hydra's own left out."""
+    chosen = HydraConfig.get().runtime.choices
+    return {
+        str(group): str(name)
+        for group, name in chosen.items()
+        if not str(group).startswith("hydra") and name is not None
+    }
 
 
 def environment() -> dict[str, Any]:
@@ -128,12 +154,12 @@ def _git(*words: str) -> str | None:
     return done.stdout.strip()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file so that readers see the old text or the new one, never a part."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Writes a file so that readers see the old content or the new one, never a part."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning import LightningModule
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 from seqlab.data.batch import Batch, Spec
 from seqlab.errors import NonFiniteLossError
@@ -50,6 +51,8 @@ class Task(LightningModule, ABC):
         self._plateau_state: dict[str, Any] | None = None
         # No submodules: they hold no weights, and summary and checkpoint are about the network.
         self._meters = {stage: self.new_meter(stage) for stage in STAGES}
+        for stage in STAGES:
+            self._meters[stage].keeps_examples = stage.startswith("test")
 
     @abstractmethod
     def new_meter(self, stage: str) -> Meter:
@@ -153,11 +156,19 @@ class Meter(Metric, ABC):
     full_state_update = False
     loss_sum: Tensor
     count: Tensor
+    example_indices: list[Tensor]
+    example_scores: list[Tensor]
 
     def __init__(self) -> None:
         super().__init__()
+        self.keeps_examples = False
+        # Of the last `compute`, where they are kept.
+        self.examples: ExampleScores | None = None
+        self._example_names: tuple[str, ...] = ()
         self.add_state("loss_sum", torch.zeros((), dtype=torch.float64), "sum")
         self.add_state("count", torch.zeros((), dtype=torch.float64), "sum")
+        self.add_state("example_indices", [], "cat")
+        self.add_state("example_scores", [], "cat")
 
     def update(self, loss: Tensor, outputs: Any, batch: Batch) -> None:
         """Accumulates one batch."""
@@ -166,9 +177,20 @@ class Meter(Metric, ABC):
         self.loss_sum += loss.double() * len(batch)
         self.count += len(batch)
         self.collect(outputs, batch)
+        if self.keeps_examples and batch.indices is not None:
+            found = self.outcomes(outputs, batch)
+            self._example_names = tuple(found)
+            pairs = [torch.stack([part.double() for part in pair], 1) for pair in found.values()]
+            self.example_indices.append(batch.indices)
+            self.example_scores.append(torch.stack(pairs, 1))
 
     def compute(self) -> dict[str, Tensor]:
         """All scores over what was accumulated."""
+        self.examples = None
+        if len(self.example_indices):
+            indices, scores = map(dim_zero_cat, (self.example_indices, self.example_scores))
+            order = indices.argsort()
+            self.examples = ExampleScores(self._example_names, indices[order], scores[order])
         return {"loss": self.loss_sum / self.count, **self.scores()}
 
     @abstractmethod
@@ -178,3 +200,26 @@ class Meter(Metric, ABC):
     @abstractmethod
     def scores(self) -> dict[str, Tensor]:
         """The family's scores by name."""
+
+    @abstractmethod
+    def outcomes(self, outputs: Any, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        """What each example adds to the scores that are a ratio of sums over examples.
+
+        Returns:
+            by the score's name, numerators and denominators, (batch,) both: Σ numerator /
+            Σ denominator over the test set is the score, or its square where the score is a root.
+        """
+
+
+class ExampleScores(NamedTuple):
+    """What each test example added to the scores.
+
+    Attributes:
+        names: the scores.
+        indices: (examples,) which examples, in order.
+        scores: (examples, names, 2) numerators and denominators.
+    """
+
+    names: tuple[str, ...]
+    indices: Tensor
+    scores: Tensor

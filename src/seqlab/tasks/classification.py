@@ -131,3 +131,9 @@ class ClassificationMeter(Meter):
         if self.evidence_count > 0:
             scores["attention_on_evidence"] = self.evidence_mass / self.evidence_count
         return scores
+
+    def outcomes(
+        self, outputs: tuple[Tensor, Tensor | None], batch: Batch
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        right = outputs[0].argmax(dim=-1) == batch.targets
+        return {"accuracy": (right, torch.ones_like(right))}

@@ -138,6 +138,19 @@ class ForecastMeter(Meter):
         pair = torch.stack([own, naive], dim=-1).double().nan_to_num(0.0, 0.0, 0.0)
         self.series_errors.index_add_(0, series, pair.sum(dim=(1, 2)))
 
+    def outcomes(
+        self, outputs: Prediction | None, batch: Batch
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        assert outputs is not None  # tests forecast
+        values = point_errors(outputs.forecast.point(), batch.targets, batch.context)
+        wanted = dict.fromkeys((self.spec.metric, "mae", "rmse"))
+        found = {}
+        for name in wanted:
+            errors = values[ROOTS.get(name, name)].double()
+            known = errors.isfinite()
+            found[name] = (errors.where(known, 0.0).sum((1, 2)), known.sum((1, 2)))
+        return found
+
     def scores(self) -> dict[str, Tensor]:
         """The metrics over all steps; those by step and the baselines' are kept as attributes."""
         if self.loss_only or not len(self.sums):

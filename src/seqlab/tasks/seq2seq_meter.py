@@ -125,6 +125,20 @@ class Seq2SeqMeter(Meter):
         scores["chrf"] = chrf(written, true)
         return scores | self._looks()
 
+    def outcomes(self, outputs: Outcome, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        assert batch.target_lengths is not None
+        assert outputs.tokens is not None
+        assert outputs.lengths is not None
+        tokens, written, lengths = outputs.tokens, outputs.lengths, batch.target_lengths - 1
+        distances = edit_distances(tokens, written, batch.targets, lengths)
+        one = torch.ones_like(distances)
+        longer = torch.maximum(written, lengths).clamp(min=1)
+        return {
+            "exact_match": (distances == 0, one),
+            "token_accuracy": (_tokens_right(tokens, written, batch.targets, lengths), lengths + 1),
+            "edit_distance": (distances / longer, one),
+        }
+
     def texts(self, tokens: Tensor, lengths: Tensor) -> list[str]:
         """Each sequence's tokens between blanks."""
         pairs = zip(tokens.tolist(), lengths.tolist(), strict=True)
@@ -135,11 +149,7 @@ class Seq2SeqMeter(Meter):
     ) -> dict[str, Tensor]:
         distances = edit_distances(outputs, output_lengths, references, lengths)
         exact = distances == 0
-        # Behind its last token a sequence holds the end, here −1, at one place.
-        width = min(outputs.shape[1], references.shape[1])
-        same = outputs[:, :width] == references[:, :width]
-        inside = valid_mask(torch.minimum(output_lengths, lengths), width)
-        right = (same & inside).sum() + (output_lengths == lengths).sum()
+        right = _tokens_right(outputs, output_lengths, references, lengths).sum()
         longer = torch.maximum(output_lengths, lengths).clamp(min=1)
         scores = {
             "exact_match": exact.double().mean(),
@@ -190,3 +200,11 @@ def visible_name(name: str) -> str:
 def _flat(tokens: Tensor, lengths: Tensor) -> Tensor:
     """All valid tokens in a row: batches of different widths can be put together."""
     return tokens[valid_mask(lengths, tokens.shape[1])]
+
+
+def _tokens_right(outputs: Tensor, written: Tensor, references: Tensor, lengths: Tensor) -> Tensor:
+    """(batch,) tokens of each reference that stand at their place; its end is one of them."""
+    width = min(outputs.shape[1], references.shape[1])
+    same = outputs[:, :width] == references[:, :width]
+    inside = valid_mask(torch.minimum(written, lengths), width)
+    return (same & inside).sum(1) + (written == lengths)

@@ -207,6 +207,19 @@ class TaggingMeter(Meter):
             self.span_confusion = self.lenient.confusion.clone()
         return scores
 
+    def outcomes(self, outputs: Tensor | None, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        assert outputs is not None  # tests decode
+        counted = batch.targets != IGNORED
+        right = (outputs == batch.targets) & counted
+        found = {
+            "token_accuracy": (right.sum(1), counted.sum(1)),
+            "sentence_accuracy": ((right | ~counted).all(1), torch.ones_like(batch.lengths)),
+        }
+        for name, score in (("span", self.lenient), ("span_strict", self.strict)):
+            if score is not None:
+                found[f"{name}_f1"] = score.by_sequence(outputs, batch.targets, counted)
+        return found
+
     def reset(self) -> None:
         super().reset()
         for score in (self.lenient, self.strict):
