@@ -124,6 +124,8 @@ class Task(LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(p for p in self.parameters() if p.requires_grad)
+        if self.device.type == "cpu":
+            _fuse(optimizer)
         scheduler = self.make_scheduler(optimizer, self.trainer.estimated_stepping_batches)  # type: ignore[arg-type]
         if isinstance(scheduler, ReduceLROnPlateau):
             # Lightning steps a plateau after the epoch's checkpoint is saved, which then lacks it.
@@ -144,6 +146,17 @@ class Task(LightningModule, ABC):
         self._plateau_state = checkpoint.get("plateau")
         if self.plateau is not None and self._plateau_state is not None:
             self.plateau.load_state_dict(self._plateau_state)
+
+
+def _fuse(optimizer: Optimizer) -> None:
+    """One kernel over all weights where the optimiser has one.
+
+    On a CPU it takes a quarter of the time of PyTorch's choice, a loop over the weights; on
+    accelerators it would take gradient clipping under a scaled loss away.
+    """
+    for group in optimizer.param_groups:
+        if "fused" in group and all(p.is_floating_point() for p in group["params"]):
+            group["fused"] = True
 
 
 class Meter(Metric, ABC):
