@@ -30,10 +30,11 @@ class SweepLauncher(Launcher):
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
+        self._workers = self.make_workers()
 
     @abstractmethod
     def make_workers(self) -> Any:
-        """Where the jobs run, a `seqlab.sweeps.launching.Workers`."""
+        """Where the jobs run, a `seqlab.sweeps.launching.Workers`; refuses wrong options."""
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -41,7 +42,6 @@ class SweepLauncher(Launcher):
         from seqlab.sweeps.launching import Work, launch
         from seqlab.sweeps.progress import Display
 
-        self._workers = self._workers or self.make_workers()
         self._display = self._display or Display()
         return launch(
             self.config,
@@ -54,9 +54,7 @@ class SweepLauncher(Launcher):
 
     def close(self) -> None:
         """Ends the workers."""
-        if self._workers is not None:
-            self._workers.close()
-            self._workers = None
+        self._workers.close()
 
 
 class SerialLauncher(SweepLauncher):
@@ -66,3 +64,19 @@ class SerialLauncher(SweepLauncher):
         from seqlab.sweeps.serial import SerialWorkers
 
         return SerialWorkers()
+
+
+class JoblibLauncher(SweepLauncher):
+    """Several jobs at a time on this machine, each in a process of one thread.
+
+    Args:
+        n_jobs: how many; None for one an accelerator, or one a core where there is none.
+    """
+
+    def __init__(self, n_jobs: int | None = None) -> None:
+        self.n_jobs = n_jobs
+
+    def make_workers(self) -> Any:
+        from seqlab.sweeps.joblib_workers import JoblibWorkers
+
+        return JoblibWorkers(self.config, self.n_jobs)

@@ -59,24 +59,26 @@ def step_backward(
     factors: Tensor,
     key_sum: Tensor,
     vector_sum: Tensor,
-) -> Tensor:
+    out: Tensor,
+) -> None:
     """The gradient of one query a row, before the factor 4v; adds to the sums for keys and v.
 
     ∂(−2vr)/∂q = 4v · r(1 − r), and the same for k.
 
     Args:
-        gradient: (batch, time) of the scores.
+        gradient: (batch, 1, time) of the scores.
         buffer: (batch, time, size) scratch.
         query_factors: (batch, size) e^{2q}.
         factors: (batch, time, size) e^{2k}.
         key_sum: (batch, time, size); gains gradient · r(1 − r).
         vector_sum: (size,); gains Σ gradient · r.
+        out: (batch, 1, size) receives the query's.
     """
     ratio = reciprocals(query_factors, factors, buffer)
-    vector_sum.addmv_(ratio.flatten(0, 1).T, gradient.reshape(-1))
+    vector_sum.addmv_(ratio.flatten(0, 1).T, gradient.flatten())
     slope = ratio.addcmul_(ratio, ratio, value=-1)
-    key_sum.addcmul_(gradient[..., None], slope)
-    return torch.bmm(gradient[:, None], slope).squeeze(1)
+    key_sum.addcmul_(gradient.mT, slope)
+    torch.bmm(gradient, slope, out=out)
 
 
 class _AdditiveScores(torch.autograd.Function):
@@ -99,17 +101,17 @@ class _AdditiveScores(torch.autograd.Function):
         query_factors, factors, vector = ctx.saved_tensors
         buffer, key_sum = torch.empty_like(factors), torch.zeros_like(factors)
         vector_sum = torch.zeros_like(vector)
-        steps = zip(gradient.unbind(1), query_factors.unbind(1), strict=True)
-        query_gradients = [
+        steps = query_factors.unbind(1)
+        by_query = query_factors.new_empty(len(steps), len(factors), 1, factors.shape[-1])
+        for part, step, out in zip(gradient.unbind(1), steps, by_query.unbind(0), strict=True):
             step_backward(
-                part,
+                part[:, None],
                 buffer=buffer,
                 query_factors=step,
                 factors=factors,
                 key_sum=key_sum,
                 vector_sum=vector_sum,
+                out=out,
             )
-            for part, step in steps
-        ]
         scale = vector * 4
-        return torch.stack(query_gradients, 1) * scale, key_sum * scale, None, vector_sum * -2
+        return by_query[:, :, 0].transpose(0, 1) * scale, key_sum * scale, None, vector_sum * -2

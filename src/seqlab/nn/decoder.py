@@ -246,9 +246,8 @@ class Decoder(nn.Module):
         assert memory.prepared is not None
         scoring = self.attention.scoring()
         assert scoring is not None
-        weight, recurrent_weight, bias, recurrent_bias = _parameters(self.layers[0])
-        separate = self.gates.separate
-        known, context_weight, feed_weight = weight.split(
+        parameters = self.gates.parameters(self.layers[0])  # type: ignore[arg-type]
+        known, context_weight, feed_weight = parameters.input_weight.split(
             [
                 self.input_size,
                 self.attention.key_size * self.before,
@@ -256,27 +255,28 @@ class Decoder(nn.Module):
             ],
             dim=1,
         )
-        if not separate:
-            bias = bias + recurrent_bias
-        products = nn.functional.linear(inputs, known, bias)
-        readout = self.readout if self.feeding else None
+        products = nn.functional.linear(inputs, known, parameters.bias)
+        readout_weight = readout_bias = None
+        if self.feeding and self.readout is not None:
+            # The loop has the context before the state.
+            state_weight, shown_weight = self.readout.weight.tensor_split([self.hidden_size], 1)
+            readout_weight = torch.cat([shown_weight, state_weight], 1)
+            readout_bias = self.readout.bias
         outputs = attention_loop(
             self.gates,
+            self.before,
             LoopInputs(
                 inputs=products.transpose(0, 1),
                 hidden=recurrent[0][0],
                 cell=recurrent[1][0] if self.gates.parts == 2 else None,
-                recurrent_weight=recurrent_weight,
-                recurrent_bias=recurrent_bias if separate else None,
-                context_weight=context_weight if self.before else None,
-                feed_weight=feed_weight if self.feeding else None,
+                weight=torch.cat([context_weight, parameters.recurrent_weight, feed_weight], 1),
                 query_weight=scoring.query_weight,
                 vector=scoring.vector,
                 keys=memory.prepared.keys,
                 values=memory.prepared.values,
                 factors=memory.prepared.factors,
-                readout_weight=None if readout is None else readout.weight,
-                readout_bias=None if readout is None else readout.bias,
+                readout_weight=readout_weight,
+                readout_bias=readout_bias,
                 barred=~memory.mask,
             ),
         )
@@ -303,7 +303,7 @@ class Decoder(nn.Module):
 
     def _cells(self, features: Tensor, recurrent: State) -> State:
         """One step of all layers."""
-        step = {1: torch.rnn_tanh_cell, 3: torch.gru_cell, 4: torch.lstm_cell}[self.gates.number]
+        step = {nn.RNN: torch.rnn_tanh_cell, nn.GRU: torch.gru_cell, nn.LSTM: torch.lstm_cell}[type(self.layers[0])]
         layers = []
         for number, layer in enumerate(self.layers):
             weight, recurrent_weight, bias, recurrent_bias = _parameters(layer)

@@ -1,4 +1,8 @@
-"""One step of an RNN, GRU or LSTM and its gradient, written out for loops that need both."""
+"""The steps of an RNN, GRU or LSTM after their matrix products, and their gradients.
+
+A loop that needs both runs through buffers of all its steps, taken apart beforehand: at the usual
+sizes it costs a CPU as much to point at one step of a tensor as to compute with it.
+"""
 
 from __future__ import annotations
 
@@ -10,138 +14,266 @@ from torch import Tensor
 
 from seqlab.nn.recurrence import State
 
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+_sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input  # (x, σ) → x σ (1 − σ)
+_tanh_slope = torch.ops.aten.tanh_backward.grad_input  # (x, τ) → x (1 − τ²)
+
+Steps = tuple[Tensor, ...]
+"""A tensor's steps."""
 
 
-class StepGradients(NamedTuple):
-    """Gradients of one step.
+class Parameters(NamedTuple):
+    """A layer's parameters, one block of rows for each of `Gates.blocks`."""
+
+    input_weight: Tensor
+    recurrent_weight: Tensor
+    bias: Tensor
+
+
+class Forward(ABC):
+    """The steps of a layer.
 
     Attributes:
-        inputs: of the input products, (batch, gates · hidden).
-        recurrent: of the recurrent products; the same tensor where they are simply added.
-        hidden: of the hidden state before, but for what passes through the recurrent product;
-            None for nothing.
-        cell: of the cell state before, for an LSTM.
+        products: (batch, blocks · hidden) of each step, to be filled before it.
+        kept: what the gradient needs beside the states.
     """
 
-    inputs: Tensor
-    recurrent: Tensor
-    hidden: Tensor | None = None
+    products: Steps
+    kept: State
+
+    @abstractmethod
+    def step(self, number: int, before: Tensor, after: Tensor) -> None:
+        """Computes the hidden state (batch, hidden) `after` a step from that `before`."""
+
+
+class Backward(ABC):
+    """The gradients of a layer's steps, from the last to the first.
+
+    Attributes:
+        all_products: (steps, batch, blocks · hidden) gradient of the products, once all are done.
+        products: its steps.
+        cell: gradient of the cell state before the step that was done last, for an LSTM.
+    """
+
+    all_products: Tensor
+    products: Steps
     cell: Tensor | None = None
+
+    @abstractmethod
+    def step(self, number: int, after: Tensor, before: Tensor) -> None:
+        """Does one step.
+
+        Args:
+            number: of the step.
+            after: (batch, hidden) gradient of the hidden state after it.
+            before: that of the state before; gains what does not pass through the products.
+        """
 
 
 class Gates(ABC):
-    """The arithmetic of one step after its two matrix products, as PyTorch's layers define it.
+    """A kind of recurrent layer, as PyTorch's layers define it.
 
     Attributes:
-        number: how many gates the products hold.
+        blocks: of `hidden` features in a step's product.
         parts: tensors in the state.
-        separate: whether the recurrent product is needed by itself; if not, both come summed.
     """
 
-    number: int
+    blocks: int
     parts: int
-    separate: bool = False
 
     @abstractmethod
-    def step(self, inputs: Tensor, recurrent: Tensor | None, state: State) -> tuple[State, State]:
-        """Steps.
-
-        Args:
-            inputs: (batch, gates · hidden) input products with their bias, to which the recurrent
-                ones are added already unless they are `separate`; may be overwritten.
-            recurrent: (batch, gates · hidden) recurrent products with their bias, if `separate`.
-            state: before the step, each part (batch, hidden).
-
-        Returns:
-            the state after the step, and what `backward` needs beside the states.
-        """
+    def parameters(self, layer: torch.nn.RNNBase) -> Parameters:
+        """PyTorch's parameters, in the blocks of the product."""
 
     @abstractmethod
-    def backward(self, gradient: State, state: State, kept: State) -> StepGradients:
-        """The gradient of a step.
+    def forward(self, steps: int, hidden: Tensor, cell: Tensor | None) -> Forward:
+        """Makes room for so many steps from a state, each part (batch, hidden)."""
+
+    @abstractmethod
+    def backward(self, kept: State, before: Tensor, states: Tensor) -> Backward:
+        """Prepares the gradients.
 
         Args:
-            gradient: of the state after the step.
-            state: before the step.
-            kept: what `step` returned beside the new state.
+            kept: by `Forward`.
+            before: (steps, batch, hidden) hidden states before each step.
+            states: after each step.
         """
 
 
 class RNNGates(Gates):
     """h' = tanh(x + u)."""
 
-    number = 1
+    blocks = 1
     parts = 1
 
-    def step(self, inputs: Tensor, recurrent: Tensor | None, state: State) -> tuple[State, State]:
-        hidden = inputs.tanh()
-        return (hidden,), (hidden,)
+    def parameters(self, layer: torch.nn.RNNBase) -> Parameters:
+        return _summed(layer)
 
-    def backward(self, gradient: State, state: State, kept: State) -> StepGradients:
-        products = torch.ops.aten.tanh_backward(gradient[0], kept[0])
-        return StepGradients(products, products)
+    def forward(self, steps: int, hidden: Tensor, cell: Tensor | None) -> Forward:
+        return _RNNForward(steps, hidden)
+
+    def backward(self, kept: State, before: Tensor, states: Tensor) -> Backward:
+        return _RNNBackward(states)
+
+
+class _RNNForward(Forward):
+    def __init__(self, steps: int, hidden: Tensor) -> None:
+        self.products = hidden.new_empty(steps, *hidden.shape).unbind(0)
+        self.kept = ()
+
+    def step(self, number: int, before: Tensor, after: Tensor) -> None:
+        torch.tanh(self.products[number], out=after)
+
+
+class _RNNBackward(Backward):
+    def __init__(self, states: Tensor) -> None:
+        self.all_products = torch.addcmul(torch.ones_like(states), states, states, value=-1)
+        self.products = self.all_products.unbind(0)
+
+    def step(self, number: int, after: Tensor, before: Tensor) -> None:
+        self.products[number].mul_(after)
 
 
 class GRUGates(Gates):
-    """r, z = σ(x + u); n = tanh(x + r ⊙ u); h' = n + z ⊙ (h − n)."""
+    """r, z = σ(x + u); n = tanh(x + r ⊙ u); h' = n + z ⊙ (h − n).
 
-    number = 3
+    The new value needs x and u apart: they are two blocks of the product, the weights of the one
+    zero for the recurrent part, of the other for the inputs.
+    """
+
+    blocks = 4
     parts = 1
-    separate = True
 
-    def step(self, inputs: Tensor, recurrent: Tensor | None, state: State) -> tuple[State, State]:
-        assert recurrent is not None  # `separate` says so
-        size = state[0].shape[-1]
-        both = inputs[..., : 2 * size].add(recurrent[..., : 2 * size]).sigmoid_()
-        reset, update = both.chunk(2, -1)
-        recurrent_new = recurrent[..., 2 * size :]
-        new = torch.addcmul(inputs[..., 2 * size :], reset, recurrent_new).tanh_()
-        return (torch.lerp(new, state[0], update),), (both, new, recurrent_new)
+    def parameters(self, layer: torch.nn.RNNBase) -> Parameters:
+        weight, recurrent_weight, bias, recurrent_bias = layer.all_weights[0]
+        size = layer.hidden_size
+        both, new = recurrent_weight.split([2 * size, size])
+        both_bias, new_bias = recurrent_bias.split([2 * size, size])
+        return Parameters(
+            torch.cat([weight, weight.new_zeros(size, weight.shape[1])]),
+            torch.cat([both, torch.zeros_like(new), new]),
+            torch.cat([bias[: 2 * size] + both_bias, bias[2 * size :], new_bias]),
+        )
 
-    def backward(self, gradient: State, state: State, kept: State) -> StepGradients:
-        both, new, recurrent_new = kept
-        size = new.shape[-1]
-        reset, update = both.chunk(2, -1)
-        through = gradient[0] * update
-        inputs = torch.empty(*new.shape[:-1], 3 * size, dtype=new.dtype, device=new.device)
-        to_new = inputs[..., 2 * size :]
-        _tanh_backward(gradient[0] - through, new, grad_input=to_new)
-        raw = torch.cat([to_new * recurrent_new, gradient[0] * (state[0] - new)], -1)
-        _sigmoid_backward(raw, both, grad_input=inputs[..., : 2 * size])
-        recurrent = inputs.clone()
-        recurrent[..., 2 * size :].mul_(reset)
-        return StepGradients(inputs, recurrent, through)
+    def forward(self, steps: int, hidden: Tensor, cell: Tensor | None) -> Forward:
+        return _GRUForward(steps, hidden)
+
+    def backward(self, kept: State, before: Tensor, states: Tensor) -> Backward:
+        return _GRUBackward(kept, before)
+
+
+class _GRUForward(Forward):
+    def __init__(self, steps: int, hidden: Tensor) -> None:
+        batch, size = hidden.shape
+        activations = hidden.new_empty(steps, batch, 4 * size)
+        news = hidden.new_empty(steps, batch, size)
+        self.products = activations.unbind(0)
+        self.gates = activations[..., : 2 * size].unbind(0)
+        self.reset, self.update, self.given, self.recalled = _parts(activations)
+        self.news = news.unbind(0)
+        self.kept = (activations, news)
+
+    def step(self, number: int, before: Tensor, after: Tensor) -> None:
+        self.gates[number].sigmoid_()
+        new = self.news[number]
+        torch.addcmul(self.given[number], self.reset[number], self.recalled[number], out=new)
+        torch.lerp(new.tanh_(), before, self.update[number], out=after)
+
+
+class _GRUBackward(Backward):
+    def __init__(self, kept: State, before: Tensor) -> None:
+        activations, news = kept
+        reset, update, _, recalled = activations.chunk(4, -1)
+        steps, batch, size = news.shape
+        # All of these are to be multiplied by the gradient of the state after the step.
+        slopes = news.new_empty(steps, batch, 4, size)
+        torch.ops.aten.tanh_backward.grad_input(1 - update, news, grad_input=slopes[:, :, 2])
+        torch.mul(slopes[:, :, 2], reset, out=slopes[:, :, 3])
+        _sigmoid_slope(slopes[:, :, 2] * recalled, reset, grad_input=slopes[:, :, 0])
+        _sigmoid_slope(before - news, update, grad_input=slopes[:, :, 1])
+        self.all_products = slopes.flatten(2)
+        self.products = self.all_products.unbind(0)
+        self.slopes = slopes.unbind(0)
+        self.update = update.unbind(0)
+
+    def step(self, number: int, after: Tensor, before: Tensor) -> None:
+        self.slopes[number].mul_(after[:, None])
+        before.addcmul_(after, self.update[number])
 
 
 class LSTMGates(Gates):
     """i, f, o = σ(x + u); g = tanh(x + u); c' = f ⊙ c + i ⊙ g; h' = o ⊙ tanh(c')."""
 
-    number = 4
+    blocks = 4
     parts = 2
 
-    def step(self, inputs: Tensor, recurrent: Tensor | None, state: State) -> tuple[State, State]:
-        size = state[0].shape[-1]
-        inputs[..., : 2 * size].sigmoid_()
-        inputs[..., 2 * size : 3 * size].tanh_()
-        inputs[..., 3 * size :].sigmoid_()
-        write, forget, new, out = inputs.chunk(4, -1)
-        cell = torch.addcmul(forget * state[1], write, new)
-        bounded = cell.tanh()
-        return (out * bounded, cell), (inputs, bounded)
+    def parameters(self, layer: torch.nn.RNNBase) -> Parameters:
+        return _summed(layer)
 
-    def backward(self, gradient: State, state: State, kept: State) -> StepGradients:
-        activations, bounded = kept
-        size = bounded.shape[-1]
+    def forward(self, steps: int, hidden: Tensor, cell: Tensor | None) -> Forward:
+        assert cell is not None  # an LSTM's state has one
+        return _LSTMForward(steps, cell)
+
+    def backward(self, kept: State, before: Tensor, states: Tensor) -> Backward:
+        return _LSTMBackward(kept)
+
+
+class _LSTMForward(Forward):
+    def __init__(self, steps: int, cell: Tensor) -> None:
+        batch, size = cell.shape
+        activations = cell.new_empty(steps, batch, 4 * size)
+        cells = cell.new_empty(steps + 1, batch, size)
+        cells[0] = cell
+        bounded = cell.new_empty(steps, batch, size)
+        self.products = activations.unbind(0)
+        self.gates = activations[..., : 2 * size].unbind(0)
+        self.write, self.forget, self.new, self.out = _parts(activations)
+        self.cells, self.bounded = cells.unbind(0), bounded.unbind(0)
+        self.kept = (activations, cells, bounded)
+
+    def step(self, number: int, before: Tensor, after: Tensor) -> None:
+        self.gates[number].sigmoid_()
+        new, out = self.new[number].tanh_(), self.out[number].sigmoid_()
+        cell, bounded = self.cells[number + 1], self.bounded[number]
+        torch.mul(self.forget[number], self.cells[number], out=cell)
+        torch.tanh(cell.addcmul_(self.write[number], new), out=bounded)
+        torch.mul(out, bounded, out=after)
+
+
+class _LSTMBackward(Backward):
+    def __init__(self, kept: State) -> None:
+        activations, cells, bounded = kept
         write, forget, new, out = activations.chunk(4, -1)
-        cell = gradient[1] + torch.ops.aten.tanh_backward(gradient[0] * out, bounded)
-        products = torch.empty_like(activations)
-        raw = torch.cat([cell * new, cell * state[1]], -1)
-        _sigmoid_backward(raw, activations[..., : 2 * size], grad_input=products[..., : 2 * size])
-        _tanh_backward(cell * write, new, grad_input=products[..., 2 * size : 3 * size])
-        _sigmoid_backward(gradient[0] * bounded, out, grad_input=products[..., 3 * size :])
-        return StepGradients(products, products, None, cell * forget)
+        steps, batch, size = bounded.shape
+        # To be multiplied by the gradient of the cell state, the last by that of the hidden one.
+        slopes = bounded.new_empty(steps, batch, 4, size)
+        _sigmoid_slope(new, write, grad_input=slopes[:, :, 0])
+        _sigmoid_slope(cells[:-1], forget, grad_input=slopes[:, :, 1])
+        _tanh_slope(write, new, grad_input=slopes[:, :, 2])
+        _sigmoid_slope(bounded, out, grad_input=slopes[:, :, 3])
+        self.all_products = slopes.flatten(2)
+        self.products = self.all_products.unbind(0)
+        self.by_cell = slopes[:, :, :3].unbind(0)
+        self.by_hidden = slopes[:, :, 3].unbind(0)
+        self.through = torch.ops.aten.tanh_backward(out, bounded).unbind(0)
+        self.forget = forget.unbind(0)
+        self.cell: Tensor = torch.zeros_like(bounded[0])
+        self.wide = self.cell[:, None]
+
+    def step(self, number: int, after: Tensor, before: Tensor) -> None:
+        self.cell.addcmul_(after, self.through[number])
+        self.by_cell[number].mul_(self.wide)
+        self.by_hidden[number].mul_(after)
+        self.cell.mul_(self.forget[number])
+
+
+def _summed(layer: torch.nn.RNNBase) -> Parameters:
+    weight, recurrent_weight, bias, recurrent_bias = layer.all_weights[0]
+    return Parameters(weight, recurrent_weight, bias + recurrent_bias)
+
+
+def _parts(activations: Tensor) -> tuple[Steps, ...]:
+    """The steps of each of four blocks."""
+    return tuple(block.unbind(0) for block in activations.chunk(4, -1))
 
 
 GATES: dict[str, Gates] = {"rnn": RNNGates(), "gru": GRUGates(), "lstm": LSTMGates()}

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from seqlab.nn.additive_score import step_backward
-from seqlab.nn.gates import Gates, StepGradients
+from seqlab.nn.gates import Gates
+from seqlab.nn.recurrence import State
+
+_softmax_slope = torch.ops.aten._softmax_backward_data.out
 
 
 class LoopInputs(NamedTuple):
     """All that a loop reads. What is None is not part of it.
 
     Attributes:
-        inputs: (steps, batch, gates · hidden) products of what is known beforehand, with biases.
+        inputs: (steps, batch, blocks · hidden) products of what is known beforehand, with biases.
         hidden: (batch, hidden) before the first step.
         cell: likewise, for an LSTM.
-        recurrent_weight: (gates · hidden, hidden).
-        recurrent_bias: (gates · hidden,), where the recurrent products stay apart.
-        context_weight: (gates · hidden, key size); attention stands before the cell, which reads
-            the context of the state before. None: attention stands after the cell.
-        feed_weight: (gates · hidden, readout); the cell reads the readout of the step before.
-        query_weight: (size, hidden), projects the query.
-        vector: (size,), v of additive attention; None for qᵀ k.
+        weight: (blocks · hidden, …) of what the cell reads: the context where attention stands
+            before it, the hidden state, and with feeding the readout of the step before.
+        query_weight: (size, hidden), projects the query of additive attention.
+        vector: (size,), its v; None for qᵀ k.
         keys: (batch, time, size) prepared.
         values: (batch, time, key size).
         factors: (batch, time, size), e^{2 keys} for additive attention.
-        readout_weight: (readout, hidden + key size); present exactly with `feed_weight`.
+        readout_weight: (readout, key size + hidden); None without feeding.
         readout_bias: (readout,).
         barred: (batch, time), true where no query may look.
     """
@@ -36,10 +36,7 @@ class LoopInputs(NamedTuple):
     inputs: Tensor
     hidden: Tensor
     cell: Tensor | None
-    recurrent_weight: Tensor
-    recurrent_bias: Tensor | None
-    context_weight: Tensor | None
-    feed_weight: Tensor | None
+    weight: Tensor
     query_weight: Tensor | None
     vector: Tensor | None
     keys: Tensor
@@ -59,152 +56,125 @@ class LoopOutputs(NamedTuple):
     readouts: Tensor | None
 
 
+class Rows:
+    """Context, hidden state and readout side by side, and likewise their gradients.
+
+    What a product reads or adds to is then one stretch of each row, whichever side of the cell
+    the attention stands on: with attention before the cell, a step's context lies beside the state
+    before it, else beside the state after it.
+
+    Attributes:
+        tensor: (steps + 1, batch, key size + hidden + readout).
+        contexts: (steps, batch, key size) of each step.
+        states: (steps, batch, hidden) after each step.
+        earlier: the same before each step.
+        first_state: before the first step.
+        sources: what attends at each step: `earlier` or `states`.
+        readouts: (steps, batch, readout) of each step.
+        cell_inputs: (steps, batch, …) what the cell reads.
+        read: what the readout reads, in one piece or two.
+    """
+
+    def __init__(self, tensor: Tensor, key_size: int, hidden_size: int, before: bool) -> None:
+        end = key_size + hidden_size
+        self.tensor, self.key_size, self.before = tensor, key_size, before
+        self.contexts = (tensor[:-1] if before else tensor[1:])[..., :key_size]
+        self.states = tensor[1:, :, key_size:end]
+        self.earlier = tensor[:-1, :, key_size:end]
+        self.first_state = self.earlier[0]
+        self.sources = self.earlier if before else self.states
+        self.readouts = tensor[1:, :, end:]
+        self.cell_inputs = tensor[:-1] if before else tensor[:-1, :, key_size:]
+        self.read = (self.contexts, self.states) if before else (tensor[1:, :, :end],)
+
+    @classmethod
+    def of(cls, tensor: Tensor, given: LoopInputs, before: bool) -> Rows:
+        return cls(tensor, given.values.shape[-1], given.hidden.shape[-1], before)
+
+    @classmethod
+    def zeros(cls, given: LoopInputs, before: bool) -> Rows:
+        steps, (batch, hidden_size) = len(given.inputs), given.hidden.shape
+        readout = 0 if given.readout_weight is None else len(given.readout_weight)
+        width = given.values.shape[-1] + hidden_size + readout
+        return cls.of(given.hidden.new_zeros(steps + 1, batch, width), given, before)
+
+    def split(self, readout_weight: Tensor) -> tuple[Tensor, ...]:
+        """The weight's columns for each of `read`."""
+        return readout_weight.tensor_split([self.key_size], 1) if self.before else (readout_weight,)
+
+
 class LoopBackward:
     """The loop from its end to its beginning, then one product for each weight."""
 
     def __init__(
-        self, ctx: Any, given: LoopInputs, outputs: LoopOutputs, gradients: LoopOutputs
+        self,
+        given: LoopInputs,
+        rows: Rows,
+        *,
+        weights: Tensor,
+        queries: Tensor | None,
+        gates: Gates,
+        kept: State,
+        gradients: LoopOutputs,
     ) -> None:
-        self.gates: Gates = ctx.gates
-        self.kept, self.queries, self.cells = ctx.kept, ctx.queries, ctx.cells
-        self.given, self.outputs = given, outputs
-        self.before = given.context_weight is not None
-        self.previous = torch.cat([given.hidden[None], outputs.states[:-1]])
-        # Each tensor is taken apart once: to take out a step at a time costs as much as to use it.
-        self.states_before = self.previous.unbind(0)
-        self.weights = outputs.weights.unbind(0)
-        self.readouts = _unbound(outputs.readouts)
-        self.state_gradients = _unbound(gradients.states)
-        self.context_gradients = _unbound(gradients.contexts)
-        self.weight_gradients = _unbound(gradients.weights)
-        self.readout_gradients = _unbound(gradients.readouts)
-        steps = len(given.inputs)
-        self.inputs: list[Any] = [None] * steps
-        self.recurrent: list[Any] = [None] * steps
-        self.scores: list[Any] = [None] * steps
-        self.query: list[Any] = [None] * steps
-        self.context: list[Any] = [None] * steps
-        self.readout: list[Any] = [None] * steps
-        read = [] if self.gates.separate else [given.recurrent_weight]
-        read += [w for w in (given.context_weight, given.feed_weight) if w is not None]
-        self.read_weight = torch.cat(read, 1)
-        # Additive attention: the gradient of a query lacks the factor 4v until the weight has it.
-        self.query_weight = given.query_weight
-        if given.factors is not None:
-            self.scale = given.vector * 4  # type: ignore[operator]
-            self.query_weight = self.scale[:, None] * given.query_weight  # type: ignore[operator]
-            self.buffer = torch.empty_like(given.factors)
-            self.key_sum = torch.zeros_like(given.factors)
-            self.vector_sum = torch.zeros_like(given.vector)  # type: ignore[arg-type]
+        self.given, self.rows, self.weights, self.queries = given, rows, weights, queries
+        self.cells = gates.backward(kept, rows.earlier, rows.states)
+        # Starts as the gradients from outside; each step adds its own.
+        self.own = own = Rows.zeros(given, rows.before)
+        for part, gradient in (
+            (own.states, gradients.states),
+            (own.contexts, gradients.contexts),
+            (own.readouts, gradients.readouts),
+        ):
+            if gradient is not None:
+                part.copy_(gradient)
+        self.look = _LookBackward(given, own, weights, queries, gradients.weights)
 
     def run(self) -> None:
-        given, hidden_size = self.given, self.given.hidden.shape[-1]
-        hidden = torch.zeros_like(given.hidden)
-        cell = None if given.cell is None else torch.zeros_like(given.cell)
-        fed: Tensor | None = None
-        for step in reversed(range(len(given.inputs))):
-            context = _at(self.context_gradients, step)
-            hidden = _sum(hidden, _at(self.state_gradients, step))
-            if given.readout_weight is not None:
-                gradient = _sum(fed, _at(self.readout_gradients, step))
-                readout = self.readouts[step]  # type: ignore[index]
-                if gradient is None:
-                    gradient = torch.zeros_like(readout)
-                gradient = torch.ops.aten.tanh_backward(gradient, readout)
-                self.readout[step] = gradient
-                both = gradient @ given.readout_weight
-                hidden = hidden + both[:, :hidden_size]
-                context = _sum(both[:, hidden_size:], context)
-            if not self.before:
-                hidden = hidden + self._look(step, context)
-            gradient = (hidden,) if cell is None else (hidden, cell)
-            state = (self.states_before[step], *self.cells[step])
-            grads = self.gates.backward(gradient, state, self.kept[step])
-            self.inputs[step], self.recurrent[step], cell = (
-                grads.inputs,
-                grads.recurrent,
-                grads.cell,
-            )
-            hidden, through, fed = self._products(grads)
-            if self.before:
-                hidden = hidden + self._look(step, _sum(through, context))
-        self.hidden, self.cell = hidden, cell
-
-    def _products(self, grads: StepGradients) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """The gradients of hidden state, context and readout before a step, in one product."""
-        given = self.given
-        if self.gates.separate:
-            hidden = grads.recurrent @ given.recurrent_weight
-            read = grads.inputs @ self.read_weight
-        else:
-            both = grads.inputs @ self.read_weight
-            hidden, read = both.tensor_split([given.hidden.shape[-1]], -1)
-        if grads.hidden is not None:
-            hidden = hidden + grads.hidden
-        if given.context_weight is None:
-            return hidden, None, read
-        if given.feed_weight is None:
-            return hidden, read, None
-        through, fed = read.tensor_split([given.context_weight.shape[1]], -1)
-        return hidden, through, fed
-
-    def _look(self, step: int, context: Tensor | None) -> Tensor:
-        """The gradient of an attention's source, from those of its context and weights."""
-        given, weights = self.given, self.weights[step]
-        if context is None:
-            context = torch.zeros_like(self.outputs.contexts[step])
-        self.context[step] = context
-        gradient = torch.bmm(context[:, None], given.values.mT).squeeze(1)
-        gradient = _sum(gradient, _at(self.weight_gradients, step))
-        scores = torch.ops.aten._softmax_backward_data(gradient, weights, -1, weights.dtype)
-        self.scores[step] = scores
-        if given.factors is None:
-            query = torch.bmm(scores[:, None], given.keys).squeeze(1)
-        else:
-            query = step_backward(
-                scores,
-                buffer=self.buffer,
-                query_factors=self.queries[step],
-                factors=given.factors,
-                key_sum=self.key_sum,
-                vector_sum=self.vector_sum,
-            )
-        self.query[step] = query
-        return query if self.query_weight is None else query @ self.query_weight
+        given, rows, own, cells = self.given, self.rows, self.own, self.cells
+        earlier, states = own.earlier.unbind(0), own.states.unbind(0)
+        cell_inputs = own.cell_inputs.unbind(0)
+        slopes, readouts, read = (), (), []
+        if given.readout_weight is not None:
+            squares = rows.readouts.square()
+            slopes, readouts = squares.neg_().add_(1).unbind(0), own.readouts.unbind(0)
+            weights = rows.split(given.readout_weight)
+            read = [(p.unbind(0), weight) for p, weight in zip(own.read, weights, strict=True)]
+        for number in reversed(range(len(given.inputs))):
+            if read:
+                gradient = readouts[number].mul_(slopes[number])
+                for parts, weight in read:
+                    parts[number].addmm_(gradient, weight)
+            if not rows.before:
+                self.look.step(number)
+            cells.step(number, states[number], earlier[number])
+            cell_inputs[number].addmm_(cells.products[number], given.weight)
+            if rows.before:
+                self.look.step(number)
 
     def totals(self) -> LoopInputs:
         """The gradients of all inputs, in their order."""
-        given, outputs = self.given, self.outputs
-        inputs = torch.stack(self.inputs)
-        recurrent = torch.stack(self.recurrent) if self.gates.separate else inputs
-        sources = self.previous if self.before else outputs.states
-        contexts = torch.stack(self.context, 1)
-        query_weight = vector = feed = readout_weight = readout_bias = None
-        if given.query_weight is not None:
-            query_weight = _product(torch.stack(self.query), sources)
-        if given.factors is None:
-            keys = torch.bmm(torch.stack(self.scores, 2), torch.stack(self.queries, 1))
+        given, rows, own, look = self.given, self.rows, self.own, self.look
+        inputs = self.cells.all_products
+        query_weight = vector = readout_weight = readout_bias = None
+        scores = look.all_scores.permute(1, 2, 0)
+        if look.all_by_query is None:
+            keys = torch.bmm(scores, rows.sources.transpose(0, 1))
         else:
-            keys, vector = self.key_sum * self.scale, self.vector_sum * -2
-            query_weight = query_weight * self.scale[:, None]  # type: ignore[operator]
+            keys, vector = look.key_sum.mul_(look.scale), look.vector_sum * -2
+            query_weight = _product(look.all_by_query, rows.sources) * look.scale[:, None]
         if given.readout_weight is not None:
-            fed = torch.cat([first_readout(given)[None], outputs.readouts[:-1]])  # type: ignore[index]
-            feed = _product(inputs, fed)
-            readouts = torch.stack(self.readout)
-            readout_weight = _product(readouts, torch.cat([outputs.states, outputs.contexts], -1))
-            readout_bias = readouts.sum((0, 1))
+            parts = [_product(own.readouts, part) for part in rows.read]
+            readout_weight, readout_bias = torch.cat(parts, 1), own.readouts.sum((0, 1))
         return LoopInputs(
             inputs=inputs,
-            hidden=self.hidden,
-            cell=self.cell,
-            recurrent_weight=_product(recurrent, self.previous),
-            recurrent_bias=recurrent.sum((0, 1)) if self.gates.separate else None,
-            context_weight=_product(inputs, outputs.contexts) if self.before else None,
-            feed_weight=feed,
+            hidden=own.first_state,
+            cell=self.cells.cell,
+            weight=_product(inputs, rows.cell_inputs),
             query_weight=query_weight,
             vector=vector,
             keys=keys,
-            values=torch.bmm(outputs.weights.permute(1, 2, 0), contexts),
+            values=torch.bmm(self.weights.permute(1, 2, 0), own.contexts.transpose(0, 1)),
             factors=None,
             readout_weight=readout_weight,
             readout_bias=readout_bias,
@@ -212,27 +182,72 @@ class LoopBackward:
         )
 
 
-def first_readout(given: LoopInputs) -> Tensor | None:
-    """Zeros: nothing has been read out before the first step."""
-    if given.readout_weight is None:
-        return None
-    return given.inputs.new_zeros(len(given.hidden), len(given.readout_weight))
+class _LookBackward:
+    """The gradient of an attention's source, from those of its context and weights.
+
+    Attributes:
+        all_scores: (steps, batch, time) gradients of the scores.
+        all_by_query: (steps, batch, size) those of additive attention's queries; they and
+            `key_sum` lack the factor 4v, which the weight has.
+    """
+
+    def __init__(
+        self,
+        given: LoopInputs,
+        own: Rows,
+        weights: Tensor,
+        queries: Tensor | None,
+        by_weights: Tensor | None,
+    ) -> None:
+        self.contexts = own.contexts.unsqueeze(2).unbind(0)
+        self.values = given.values.mT
+        self.weights = weights.unsqueeze(2).unbind(0)
+        self.by_weights = None if by_weights is None else by_weights.unsqueeze(2).unbind(0)
+        self.all_scores = torch.empty_like(weights)
+        self.scores = self.all_scores.unsqueeze(2).unbind(0)
+        self.gradient = torch.empty_like(self.scores[0])
+        self.sources = own.sources.unbind(0)
+        self.keys, self.factors = given.keys, given.factors
+        self.all_by_query: Tensor | None = None
+        if given.factors is None:
+            batch, _, size = given.keys.shape
+            self.by_source = given.keys.new_empty(batch, 1, size)
+            self.by_source_row = self.by_source.squeeze(1)
+        else:
+            self.queries = queries.unbind(0)  # type: ignore[union-attr]
+            self.all_by_query = torch.empty_like(queries)  # type: ignore[arg-type]
+            self.by_query = self.all_by_query.unsqueeze(2).unbind(0)
+            self.by_query_rows = self.all_by_query.unbind(0)
+            self.scale = given.vector * 4  # type: ignore[operator]
+            self.query_weight = self.scale[:, None] * given.query_weight  # type: ignore[operator]
+            self.buffer = torch.empty_like(given.factors)
+            self.key_sum = torch.zeros_like(given.factors)
+            self.vector_sum = torch.zeros_like(given.vector)  # type: ignore[arg-type]
+
+    def step(self, number: int) -> None:
+        """Adds to the gradient of what attended at a step."""
+        gradient, scores = self.gradient, self.scores[number]
+        torch.bmm(self.contexts[number], self.values, out=gradient)
+        if self.by_weights is not None:
+            gradient += self.by_weights[number]
+        weights = self.weights[number]
+        _softmax_slope(gradient, weights, -1, weights.dtype, grad_input=scores)
+        if self.factors is None:
+            torch.bmm(scores, self.keys, out=self.by_source)
+            self.sources[number].add_(self.by_source_row)
+            return
+        step_backward(
+            scores,
+            buffer=self.buffer,
+            query_factors=self.queries[number],
+            factors=self.factors,
+            key_sum=self.key_sum,
+            vector_sum=self.vector_sum,
+            out=self.by_query[number],
+        )
+        self.sources[number].addmm_(self.by_query_rows[number], self.query_weight)
 
 
 def _product(gradients: Tensor, inputs: Tensor) -> Tensor:
     """A weight's gradient over all steps and rows."""
     return gradients.flatten(0, 1).T @ inputs.flatten(0, 1)
-
-
-def _unbound(steps: Tensor | None) -> tuple[Tensor, ...] | None:
-    return None if steps is None else steps.unbind(0)
-
-
-def _at(gradients: tuple[Tensor, ...] | None, step: int) -> Tensor | None:
-    return None if gradients is None else gradients[step]
-
-
-def _sum(first: Tensor | None, second: Tensor | None) -> Any:
-    if first is None or second is None:
-        return second if first is None else first
-    return first + second

@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -67,11 +68,38 @@ def _write(file: IO[str], owner: dict[str, Any] | None) -> None:
 
 
 def _self() -> dict[str, Any]:
-    return {"pid": os.getpid(), "host": platform.node(), "began": _began(os.getpid())}
+    me = Process.current()
+    return {"pid": me.pid, "host": platform.node(), "began": me.began}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of this machine.
+
+    Attributes:
+        pid: its number.
+        began: when it began, since numbers are used again; None where the system does not tell.
+    """
+
+    pid: int
+    began: str | None
+
+    @classmethod
+    def current(cls) -> Process:
+        return cls(os.getpid(), _began(os.getpid()))
+
+    def lives(self) -> bool:
+        """Whether it is still there; a zombie is not."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return self.began is None or self.began == _began(self.pid)
 
 
 def _began(pid: int) -> str | None:
-    """When a process began, since numbers are used again; None where that is not told."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -82,15 +110,7 @@ def _began(pid: int) -> str | None:
 
 def _may_live(owner: dict[str, Any]) -> bool:
     """Whether the owner may still be at work; of another machine's that cannot be known."""
-    if owner["host"] != platform.node():
-        return True
-    try:
-        os.kill(owner["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return owner["began"] is None or owner["began"] == _began(owner["pid"])
+    return owner["host"] != platform.node() or Process(owner["pid"], owner["began"]).lives()
 
 
 def _told(owner: dict[str, Any], folder: Path) -> str:

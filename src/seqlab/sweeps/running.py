@@ -9,11 +9,12 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import open_dict
+from omegaconf import DictConfig, open_dict
 
 from seqlab.config import explain
 from seqlab.reports.collect import JOB_FILE, RESULTS_FILE, read_json
@@ -21,13 +22,21 @@ from seqlab.runs.folder import write_atomically
 from seqlab.sweeps.jobs import Job, changed_keys
 
 
-def run(job: Job, context: HydraContext, task: TaskFunction) -> str | None:
+def run(
+    job: Job, context: HydraContext, task: TaskFunction, *, config: DictConfig | None = None
+) -> str | None:
     """Runs one job; the reason if it failed.
+
+    Args:
+        job: the job.
+        context: Hydra's.
+        task: the body of `train.py`.
+        config: the job's own configuration, or one that trains the same.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed.
     """
-    config = job.config()
+    config = config or job.config()
     job.folder.mkdir(parents=True, exist_ok=True)
     note = {
         "identity": job.identity,
@@ -35,7 +44,9 @@ def run(job: Job, context: HydraContext, task: TaskFunction) -> str | None:
         "changed": changed_keys(job.overrides),
     }
     write_atomically(job.folder / JOB_FILE, json.dumps(note, indent=2) + "\n")
-    (job.folder / "error.txt").unlink(missing_ok=True)
+    # A process that dies leaves no word of a former attempt.
+    for name in (RESULTS_FILE, "error.txt"):
+        (job.folder / name).unlink(missing_ok=True)
     overrides = [word for word in job.overrides if not word.startswith(("hydra", "sweep."))]
     goes_on = (job.folder / "checkpoints" / "last.ckpt").is_file() and "ckpt_path" in config
     if goes_on:
@@ -68,18 +79,24 @@ def _record(job: Job, error: BaseException) -> str:
         reason = f"the job ended its process with status {error.code}"
     else:
         reason = explain(error) or f"{type(error).__name__}: {error}".partition("\n")[0]
-    path = job.folder / RESULTS_FILE
-    with suppress(OSError):  # a full disk, say; the reason is still told on the screen
-        results = read_json(path) or {"seconds": None}
-        if results.get("status") != "failed":
-            write_atomically(path, json.dumps({**results, "status": "failed", "reason": reason}))
-        if explain(error) is None:
+    record(job.folder, reason)
+    if explain(error) is None:
+        with suppress(OSError):
             trace = "".join(traceback.format_exception(error))
             write_atomically(job.folder / "error.txt", trace)
             reason += f" (traceback in {job.folder / 'error.txt'})"
     # The frames hold the network and the data.
     error.__traceback__ = None
     return reason
+
+
+def record(folder: Path, reason: str) -> None:
+    """Writes into a run's folder that it failed, unless the run has done so itself."""
+    path = folder / RESULTS_FILE
+    results = read_json(path) or {"seconds": None}
+    if results.get("status") != "failed":
+        with suppress(OSError):  # a full disk, say; the reason is still told on the screen
+            write_atomically(path, json.dumps({**results, "status": "failed", "reason": reason}))
 
 
 def _was_interrupted(error: BaseException | None) -> bool:
