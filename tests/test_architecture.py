@@ -20,10 +20,11 @@ MAY_IMPORT = {
     "tasks": {"data", "nn", "networks"},
     "config": set(),
     "build": {"data", "nn", "networks", "tasks"},
-    "callbacks": {"config", "data", "nn", "networks", "tasks"},
+    "trials": set(),
+    "callbacks": {"config", "data", "nn", "networks", "tasks", "trials"},
     "runs": {"config", "build", "data", "nn", "networks", "tasks", "callbacks"},
     "reports": {"config", "build", "data", "runs"},
-    "sweeps": {"config", "runs", "reports"},
+    "sweeps": {"config", "data", "runs", "reports"},
     "cli": {"config", "build", "data", "networks", "nn", "tasks", "runs", "reports"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))

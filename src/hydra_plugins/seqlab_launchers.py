@@ -19,8 +19,13 @@ class SweepLauncher(Launcher):
     """What all of ours share: a job that is finished is not run, and a failure is a value.
 
     A sweeper may launch again and again: the workers live until `close`.
+
+    Attributes:
+        total: how many jobs there will be in all, where the sweeper knows that before it launches
+            the last; told on the screen only.
     """
 
+    total: int | None = None
     _workers: Any = None
     _display: Any = None
 
@@ -42,7 +47,8 @@ class SweepLauncher(Launcher):
         from seqlab.sweeps.launching import Work, launch
         from seqlab.sweeps.progress import Display
 
-        self._display = self._display or Display()
+        if self._display is None:
+            self._display = Display(shares=self._workers.shares_screen, total=self.total)
         return launch(
             self.config,
             Work(self.task_function, self.hydra_context),

@@ -20,7 +20,7 @@ from seqlab.sweeps.identity import KnownIdentities, identity
 IDENTITIES = ".identities.json"
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """One job of a sweep.
 

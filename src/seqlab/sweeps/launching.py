@@ -36,9 +36,11 @@ class Workers(ABC):
 
     Attributes:
         capacity: how many jobs it takes at a time.
+        shares_screen: whether jobs write to the screen of the sweep.
     """
 
     capacity: int
+    shares_screen = False
 
     def check(self, jobs: Sequence[Job]) -> None:  # noqa: B027  # nothing to refuse, mostly
         """Raises InputError for a job that cannot run here; called before any is started."""
@@ -95,19 +97,24 @@ def launch(
     reasons: dict[int, str | None] = {}
     reasons |= {job.number: None for job in jobs if job.status == "finished"}
     stops = bool(config.get("sweep") and config.sweep.stop_on_failure)
-    running: set[int] = set()
+    running: list[Job] = []
+    taken: list[Job] = []  # of these, those that wait for their turn
     with display.shown(jobs):
         try:
             while waiting or running:
                 room = min(workers.capacity - len(running), len(waiting))
                 if room:
                     batch = [waiting.popleft() for _ in range(room)]
-                    for job in batch:
-                        display.started(job)
-                    running.update(job.number for job in batch)
                     workers.start(work, batch)
+                    taken += batch
+                    running += batch
+                for job in [job for job in taken if workers.begun(job)]:
+                    taken.remove(job)
+                    display.started(job)
                 for job, reason in workers.wait():
-                    running.remove(job.number)
+                    running.remove(job)
+                    if job in taken:
+                        taken.remove(job)
                     reasons[job.number] = reason
                     display.ended(job, reason)
                     if stops and reason is not None:
@@ -124,4 +131,5 @@ def _returned(job: Job, reason: str | None) -> JobReturn:
     done.status = JobStatus.COMPLETED
     # A failure is a value: the sweeper counts it, and nothing raises before the others are done.
     done.return_value = reason
+    done.working_dir = str(job.folder)
     return done

@@ -13,6 +13,7 @@ class SerialWorkers(Workers):
     """One worker: this process."""
 
     capacity = 1
+    shares_screen = True
 
     def start(self, work: Work, jobs: Sequence[Job]) -> None:
         self._work, self._jobs = work, list(jobs)

@@ -1,0 +1,160 @@
+"""Several processes of this machine, each of one thread and one accelerator."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from seqlab.sweeps.elsewhere import (
+    Parcel,
+    die_with,
+    outcome,
+    refuse_several_processes,
+    require,
+    threads_environment,
+    told_exit,
+    use_threads,
+)
+from seqlab.sweeps.jobs import Job
+from seqlab.sweeps.launching import Ended, Work, Workers
+from seqlab.sweeps.lock import Process
+from seqlab.sweeps.options import whole
+
+# Seconds that jobs have after Ctrl-C to save what they have.
+GRACE = 60.0
+
+
+@dataclass
+class _Slot:
+    """Room for one job: a pool of one process, so that its death is that one job's alone."""
+
+    environment: dict[str, str]
+    pool: Any = None
+    processes: dict[int, Any] = field(default_factory=dict)
+    job: Job | None = None
+    future: Future[str | None] | None = None
+
+    def open(self) -> None:
+        from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
+        if self.pool is None:
+            self.pool = ProcessPoolExecutor(
+                max_workers=1,
+                env=self.environment,
+                initializer=_begin,
+                initargs=(Process.current(),),
+            )
+
+    def start(self, job: Job, parcel: Parcel) -> None:
+        self.open()
+        self.job, self.future = job, self.pool.submit(parcel)
+        self.processes = dict(self.pool._processes)
+
+    def end(self) -> Ended:
+        """The job that ended, and how; the slot is free then."""
+        job, future = self.job, self.future
+        assert job is not None
+        assert future is not None
+        self.job = self.future = None
+        error = future.exception()
+        if error is None:
+            return job, future.result() or outcome(job, None)
+        from joblib.externals.loky import BrokenProcessPool
+
+        codes = [process.exitcode for process in self.processes.values()]
+        self.close()
+        died = isinstance(error, BrokenProcessPool)
+        return job, outcome(job, told_exit(codes[0] if codes else None) if died else repr(error))
+
+    def send(self, number: signal.Signals) -> None:
+        for process in self.processes.values():
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+
+    def close(self) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(wait=True, kill_workers=True)
+            self.pool = None
+
+
+class JoblibWorkers(Workers):
+    """Processes of loky's, which joblib brings along.
+
+    A process serves many jobs, so that only its first one waits for imports. It lives no longer
+    than this one, and one that dies fails its job only.
+
+    Args:
+        config: the sweep's configuration.
+        n_jobs: how many jobs run at a time; None for one an accelerator, or without any one a core.
+    """
+
+    def __init__(self, config: DictConfig, n_jobs: Any = None) -> None:
+        if n_jobs is not None:
+            n_jobs = whole("n_jobs", n_jobs)
+        require("joblib", "joblib", "joblib")
+        from joblib.externals.loky import cpu_count
+
+        uses = OmegaConf.select(config, "trainer.accelerator", default="cpu") != "cpu"
+        devices = visible_accelerators() if uses else []
+        self.capacity = n_jobs or len(devices) or cpu_count()
+        self._slots = []
+        for number in range(self.capacity):
+            environment = threads_environment(1)
+            if devices:
+                environment["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
+            self._slots.append(_Slot(environment))
+
+    def check(self, jobs: Sequence[Job]) -> None:
+        refuse_several_processes(jobs, "joblib")
+
+    def start(self, work: Work, jobs: Sequence[Job]) -> None:
+        free = (slot for slot in self._slots if slot.job is None)
+        for job, slot in zip(jobs, free, strict=False):
+            slot.start(job, Parcel(job, work))
+
+    def wait(self) -> Iterator[Ended]:
+        busy = {slot.future: slot for slot in self._slots if slot.future is not None}
+        done, _ = wait(busy, timeout=0.5, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield busy[future].end()
+
+    def interrupt(self) -> None:
+        busy = [slot for slot in self._slots if slot.future is not None]
+        for slot in busy:
+            slot.send(signal.SIGINT)
+        try:
+            wait([slot.future for slot in busy if slot.future is not None], timeout=GRACE)
+        finally:  # after a second Ctrl-C, too
+            self.close()
+
+    def close(self) -> None:
+        for slot in self._slots:
+            slot.close()
+
+
+def _begin(owner: Process) -> None:
+    """What a worker does first."""
+    # Ctrl-C at the keyboard is for the sweep alone, which passes it on.
+    os.setpgid(0, 0)
+    die_with(owner)
+    use_threads(1)
+
+
+def visible_accelerators() -> list[str]:
+    """The accelerators that this process may use, as CUDA names them."""
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if told is not None:
+        return [name.strip() for name in told.split(",") if name.strip() not in ("", "-1")]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]
