@@ -86,3 +86,81 @@ class JoblibLauncher(SweepLauncher):
         from seqlab.sweeps.joblib_workers import JoblibWorkers
 
         return JoblibWorkers(self.config, self.n_jobs)
+
+
+class SubmititLocalLauncher(SweepLauncher):
+    """Each job in a process of its own on this machine, which submitit starts.
+
+    Args:
+        n_jobs: how many at a time.
+        threads: of each job.
+        timeout_min: minutes after which a job is stopped and started again; None for no limit.
+    """
+
+    def __init__(self, n_jobs: int = 1, threads: int = 1, timeout_min: float | None = None) -> None:
+        self.options = (n_jobs, threads, timeout_min)
+
+    def make_workers(self) -> Any:
+        from seqlab.sweeps.submitit_workers import LocalWorkers
+
+        return LocalWorkers(self.config, *self.options)
+
+
+class SubmititSlurmLauncher(SweepLauncher):
+    """Each job as a job of Slurm's, which submitit hands over.
+
+    Args:
+        name: the jobs' name in Slurm's queue.
+        array_parallelism: how many at a time.
+        timeout_min: minutes that a job may take before it is stopped and started again.
+        cpus_per_task: cores of a job, and threads.
+        gpus: accelerators of a job.
+        mem_gb: memory of a job in GiB; None for the cluster's default, as all that follow.
+        partition: where the jobs wait.
+        account: who is charged.
+        qos: quality of service.
+        constraint: what the nodes must have.
+        setup: lines for the script before the job.
+        sbatch: further options of sbatch.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "seqlab",
+        array_parallelism: int = 16,
+        timeout_min: float = 240,
+        cpus_per_task: int = 1,
+        gpus: int = 0,
+        mem_gb: float | None = None,
+        partition: str | None = None,
+        account: str | None = None,
+        qos: str | None = None,
+        constraint: str | None = None,
+        setup: Sequence[str] | None = None,
+        sbatch: dict[str, Any] | None = None,
+    ) -> None:
+        self.options = {key: value for key, value in locals().items() if key != "self"}
+
+    def make_workers(self) -> Any:
+        from seqlab.sweeps.slurm_workers import SlurmWorkers
+
+        return SlurmWorkers(self.config, self.options)
+
+
+class RayLauncher(SweepLauncher):
+    """Each job as a task of a Ray cluster that exists already.
+
+    Args:
+        address: `auto`, or `host:port` of its head.
+        num_cpus: cores of a job.
+        num_gpus: accelerators of a job.
+    """
+
+    def __init__(self, address: str = "auto", num_cpus: float = 1, num_gpus: float = 0) -> None:
+        self.options = (address, num_cpus, num_gpus)
+
+    def make_workers(self) -> Any:
+        from seqlab.sweeps.ray_workers import RayWorkers
+
+        return RayWorkers(*self.options)

@@ -17,7 +17,7 @@ from hydra.core.utils import JobRuntime, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqlab.errors import InputError
-from seqlab.reports.collect import RESULTS_FILE, read_json
+from seqlab.reports.collect import JOB_FILE, RESULTS_FILE, read_json
 from seqlab.sweeps.jobs import Job
 from seqlab.sweeps.launching import Work
 from seqlab.sweeps.lock import Process
@@ -121,6 +121,14 @@ def outcome(job: Job, otherwise: str | None) -> str | None:
         otherwise += f"; what it printed is in {job.folder / OUTPUT_FILE}"
     record(job.folder, otherwise)
     return otherwise
+
+
+def begin_mark(job: Job) -> int | None:
+    """What changes when a job begins, wherever it runs."""
+    try:
+        return (job.folder / JOB_FILE).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def told_exit(code: int | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -11,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from seqlab.sweeps.accelerators import accelerators
 from seqlab.sweeps.elsewhere import (
     Parcel,
     die_with,
@@ -102,15 +102,13 @@ class JoblibWorkers(Workers):
         require("joblib", "joblib", "joblib")
         from joblib.externals.loky import cpu_count
 
-        uses = OmegaConf.select(config, "trainer.accelerator", default="cpu") != "cpu"
-        devices = visible_accelerators() if uses else []
+        devices = accelerators(config)
         self.capacity = n_jobs or len(devices) or cpu_count()
-        self._slots = []
-        for number in range(self.capacity):
-            environment = threads_environment(1)
-            if devices:
-                environment["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
-            self._slots.append(_Slot(environment))
+        dealt = devices or [{}]
+        self._slots = [
+            _Slot(threads_environment(1) | dealt[number % len(dealt)])
+            for number in range(self.capacity)
+        ]
 
     def check(self, jobs: Sequence[Job]) -> None:
         refuse_several_processes(jobs, "joblib")
@@ -146,15 +144,3 @@ def _begin(owner: Process) -> None:
     os.setpgid(0, 0)
     die_with(owner)
     use_threads(1)
-
-
-def visible_accelerators() -> list[str]:
-    """The accelerators that this process may use, as CUDA names them."""
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is not None:
-        return [name.strip() for name in told.split(",") if name.strip() not in ("", "-1")]
-    if shutil.which("nvidia-smi") is None:
-        return []
-    import torch
-
-    return [str(number) for number in range(torch.cuda.device_count())]
