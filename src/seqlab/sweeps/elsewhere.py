@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import runpy
 import signal
 import sys
 import threading
@@ -101,6 +102,14 @@ def die_with(owner: Process) -> None:
     name = f"dies with {owner.pid}"
     if name not in {thread.name for thread in threading.enumerate()}:
         threading.Thread(target=watch, name=name, daemon=True).start()
+
+
+def run_script(script: str, arguments: list[str], owner: Process) -> None:
+    """Runs a script as `python script arguments` does, in a process that dies with its owner."""
+    die_with(owner)
+    sys.argv = [script, *arguments]
+    sys.path[0] = str(Path(script).parent)
+    runpy.run_path(script, run_name="__main__")
 
 
 def outcome(job: Job, otherwise: str | None) -> str | None:

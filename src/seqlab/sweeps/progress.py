@@ -107,7 +107,8 @@ class Display:
         if reason is not None or not self._lively:
             self._say(line)
         if not self._lively and self._done < self._all:
-            self._say("  " + " · ".join([self.counts(), *map(str, self.best.values())]))
+            best = [f"best {best}" for best in self.best.values()]
+            self._say("  " + " · ".join([self.counts(), *best]))
 
     def counts(self) -> str:
         """How many are done, running and failed, and how long the rest will take."""

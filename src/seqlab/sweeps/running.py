@@ -37,23 +37,7 @@ def run(
         KeyboardInterrupt: Ctrl-C was pressed.
     """
     config = config or job.config()
-    job.folder.mkdir(parents=True, exist_ok=True)
-    note = {
-        "identity": job.identity,
-        "number": job.number,
-        "changed": changed_keys(job.overrides),
-    }
-    write_atomically(job.folder / JOB_FILE, json.dumps(note, indent=2) + "\n")
-    # A process that dies leaves no word of a former attempt.
-    for name in (RESULTS_FILE, "error.txt"):
-        (job.folder / name).unlink(missing_ok=True)
-    overrides = [word for word in job.overrides if not word.startswith(("hydra", "sweep."))]
-    goes_on = (job.folder / "checkpoints" / "last.ckpt").is_file() and "ckpt_path" in config
-    if goes_on:
-        with open_dict(config):
-            config.ckpt_path = "last"
-        overrides.append("ckpt_path=last")
-    with _apart(["--config-name", str(config.hydra.job.config_name), *overrides]):
+    with _apart(begin(job, config)):
         try:
             done = run_job(
                 task_function=task,
@@ -71,6 +55,34 @@ def run(
         except Exception as before_the_job:  # logging that cannot be set up, a folder in the way
             error = before_the_job
     return None if error is None else _record(job, error)
+
+
+def begin(job: Job, config: DictConfig) -> list[str]:
+    """Sees to it that the folder tells whose it is, and to where the job starts from.
+
+    Args:
+        job: the job.
+        config: its configuration, which is told to go on from `last` where there is one.
+
+    Returns:
+        a command line of this job alone, without the folder.
+    """
+    job.folder.mkdir(parents=True, exist_ok=True)
+    note = {
+        "identity": job.identity,
+        "number": job.number,
+        "changed": changed_keys(job.overrides),
+    }
+    write_atomically(job.folder / JOB_FILE, json.dumps(note, indent=2) + "\n")
+    # A process that dies leaves no word of a former attempt.
+    for name in (RESULTS_FILE, "error.txt"):
+        (job.folder / name).unlink(missing_ok=True)
+    overrides = [word for word in job.overrides if not word.startswith(("hydra", "sweep."))]
+    if (job.folder / "checkpoints" / "last.ckpt").is_file() and "ckpt_path" in config:
+        with open_dict(config):
+            config.ckpt_path = "last"
+        overrides.append("ckpt_path=last")
+    return ["--config-name", str(config.hydra.job.config_name), *overrides]
 
 
 def _record(job: Job, error: BaseException) -> str:

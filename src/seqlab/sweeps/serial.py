@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 
+from seqlab.sweeps.elsewhere import outcome, run_script, told_exit
 from seqlab.sweeps.jobs import Job
 from seqlab.sweeps.launching import Ended, Work, Workers
-from seqlab.sweeps.running import run
+from seqlab.sweeps.lock import Process
+from seqlab.sweeps.running import begin, run
 
 
 class SerialWorkers(Workers):
-    """One worker: this process."""
+    """One worker: this process.
+
+    A job that a former sweep began and that left no word may be what ended that sweep: it gets a
+    process of its own, so that it ends nothing else this time.
+    """
 
     capacity = 1
     shares_screen = True
@@ -20,4 +31,30 @@ class SerialWorkers(Workers):
 
     def wait(self) -> Iterator[Ended]:
         for job in self._jobs:
-            yield job, run(job, self._work.context, self._work.task)
+            # Only what a script was started with can be started again.
+            is_script = getattr(self._work.task, "__module__", None) == "__main__"
+            if job.status == "unfinished" and is_script and Path(sys.argv[0]).is_file():
+                yield job, run_alone(job)
+            else:
+                yield job, run(job, self._work.context, self._work.task)
+
+
+def run_alone(job: Job) -> str | None:
+    """Runs a job by a command of its own; the reason if it failed.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed, which the job hears as well.
+    """
+    config = job.config()
+    arguments = [*begin(job, config), f'hydra.run.dir="{job.folder.absolute()}"']
+    call = (str(Path(sys.argv[0]).absolute()), arguments, Process.current())
+    program = f"from {run_script.__module__} import Process, run_script; run_script(*{call!r})"
+    environment = {**os.environ, **config.hydra.job.env_set}
+    with subprocess.Popen([sys.executable, "-c", program], env=environment) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            with suppress(KeyboardInterrupt):
+                process.wait()
+            raise
+    return outcome(job, told_exit(code) if code else None)
