@@ -17,7 +17,7 @@ def main(config: DictConfig) -> None:
     from seqlab.build import build_data, build_network, build_task, build_trainer
     from seqlab.runs.checkpoint import best_checkpoint, starting_checkpoint
     from seqlab.runs.folder import RunFolder
-    from seqlab.runs.report import final_scores, fit_scores, print_results
+    from seqlab.runs.report import final_scores, fit_scores, print_results, was_pruned
     from seqlab.runs.setup import prepare
 
     with RunFolder(HydraConfig.get().runtime.output_dir, config) as folder:
@@ -30,6 +30,9 @@ def main(config: DictConfig) -> None:
         trainer.fit(task, data, ckpt_path=starting_checkpoint(config.ckpt_path, folder.path, task))
         scores = fit_scores(trainer)
         best = best_checkpoint(trainer)
+        if was_pruned(trainer):
+            folder.end("pruned", task=task, metrics=scores, best_checkpoint=best)
+            return
         trainer.test(task, data, ckpt_path=best, verbose=False)
         scores |= final_scores(trainer)
 
