@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "callbacks": {"config", "data", "nn", "networks", "tasks", "trials"},
     "runs": {"config", "build", "data", "nn", "networks", "tasks", "callbacks"},
     "reports": {"config", "build", "data", "runs"},
-    "sweeps": {"config", "data", "runs", "reports"},
+    "sweeps": {"config", "data", "runs", "reports", "build", "trials"},
     "cli": {"config", "build", "data", "networks", "nn", "tasks", "runs", "reports"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))

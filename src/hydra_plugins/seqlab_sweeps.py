@@ -1,10 +1,12 @@
-"""Our sweeper of grids, as Hydra finds them: it imports this file at every start.
+"""Our sweeper of grids, as Hydra finds it, and what all of our sweepers share.
 
-Hence nothing but Hydra is imported here; what they do stands in `seqlab.sweeps`.
+Hydra imports this file at every start. Hence nothing but Hydra is imported here; what they do
+stands in `seqlab.sweeps`.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +18,8 @@ from omegaconf import DictConfig
 from hydra_plugins.seqlab_launchers import SweepLauncher
 
 
-class GridSweeper(Sweeper):
-    """Every combination of the swept values; those that `sweep.zip` ties vary together.
+class LaunchingSweeper(Sweeper):
+    """What all of ours share: presets of swept keys, and a launcher that is closed at the end.
 
     Args:
         params: swept keys of a preset, as `{model: "rnn,gru"}`; the command line wins.
@@ -38,8 +40,6 @@ class GridSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from seqlab.sweeps.grid import sweep
-
         if not isinstance(self.launcher, SweepLauncher):
             raise HydraException(
                 f"{type(self.launcher).__name__} can neither go on with a sweep nor survive a "
@@ -49,6 +49,31 @@ class GridSweeper(Sweeper):
         assert self.config is not None
         assert self.hydra_context is not None
         try:
-            return sweep(self.config, self.hydra_context, self.launcher, overrides)
+            return self.run(self.config, self.hydra_context, self.launcher, overrides)
         finally:
             self.launcher.close()
+
+    @abstractmethod
+    def run(
+        self,
+        config: DictConfig,
+        context: HydraContext,
+        launcher: SweepLauncher,
+        overrides: list[str],
+    ) -> Any:
+        """Runs the jobs that the overrides ask for."""
+
+
+class GridSweeper(LaunchingSweeper):
+    """Every combination of the swept values; those that `sweep.zip` ties vary together."""
+
+    def run(
+        self,
+        config: DictConfig,
+        context: HydraContext,
+        launcher: SweepLauncher,
+        overrides: list[str],
+    ) -> Any:
+        from seqlab.sweeps.grid import sweep
+
+        return sweep(config, context, launcher, overrides)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from omegaconf import DictConfig, OmegaConf
 
-from seqlab.errors import FailedJobsError, InputError, NonFiniteLossError
+from seqlab.errors import FailedJobsError, InputError, NonFiniteLossError, StorageError
 
 CONF = Path(__file__).parents[2] / "conf"
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -88,7 +88,8 @@ def leave(error: BaseException) -> NoReturn:
         raise error
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"error: {message}", file=sys.stderr)  # noqa: T201
-    failed_on_the_way = isinstance(error, (NonFiniteLossError, FailedJobsError, OSError))
+    on_the_way = (NonFiniteLossError, FailedJobsError, StorageError, OSError)
+    failed_on_the_way = isinstance(error, on_the_way)
     sys.exit(1 if failed_on_the_way and "MissingConfig" not in type(error).__name__ else 2)
 
 
@@ -104,7 +105,7 @@ def explain(error: BaseException) -> str | None:
         message = f"cannot read the override {error.override!r}: {_first_line(error)}"
     elif isinstance(error, (HydraException, OmegaConfBaseException)):
         message = _unknown_key(error) or _first_line(error)
-    elif isinstance(error, (InputError, NonFiniteLossError, FailedJobsError)):
+    elif isinstance(error, (InputError, NonFiniteLossError, FailedJobsError, StorageError)):
         message = str(error)
     elif isinstance(error, OSError) and error.strerror:
         place = f" {error.filename!r}" if error.filename else ""

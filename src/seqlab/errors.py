@@ -27,3 +27,7 @@ class NonFiniteLossError(RuntimeError):
 
 class FailedJobsError(RuntimeError):
     """Some jobs of a sweep failed; the others are done."""
+
+
+class StorageError(RuntimeError):
+    """A search's storage is locked, gone or damaged."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from seqlab.data.datamodule import SequenceDataModule
     from seqlab.tasks.base import Task
 
-Status = Literal["finished", "interrupted", "failed"]
+Status = Literal["finished", "pruned", "interrupted", "failed"]
 PACKAGES = ("seqlab", "torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 
 

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lightning import Trainer
+from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.table import Table
 
 from seqlab.callbacks.last import LastCheckpoint
+from seqlab.callbacks.pruning import PruningCallback
+from seqlab.callbacks.validation import BestValidation
 from seqlab.data.batch import Spec
 
 
@@ -20,15 +23,25 @@ def final_scores(trainer: Trainer) -> dict[str, float]:
 
 
 def fit_scores(trainer: Trainer) -> dict[str, float]:
-    """What training logged last; of a run that was stopped after its last epoch, what it had then.
+    """What training logged last, and what the best checkpoint got in validation.
 
-    Going on with such a run trains nothing, and would else end without these scores.
+    Going on with a run that was stopped after its last epoch trains nothing; it has the scores that
+    it had then.
     """
     former: dict[str, float] = {}
-    for callback in trainer.checkpoint_callbacks:
+    best: dict[str, float] = {}
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, LastCheckpoint):
             former = callback.former_scores
-    return former | final_scores(trainer)
+        elif isinstance(callback, BestValidation):
+            best = callback.scores
+    return former | final_scores(trainer) | best
+
+
+def was_pruned(trainer: Trainer) -> bool:
+    """Whether a search stopped the run because it was not worth going on with."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return any(isinstance(call, PruningCallback) and call.pruned for call in callbacks)
 
 
 def print_results(scores: Mapping[str, float], spec: Spec, folder: Path) -> None:

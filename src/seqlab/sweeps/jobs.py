@@ -67,10 +67,14 @@ def plan(
     root = Path(config.hydra.sweep.dir)
     runs = {run.identity: run for run in sweep_runs(root)}
     known = KnownIdentities(root / IDENTITIES, _sources(loader), config.hydra.overrides.hydra)
-    common = set(points[0]).intersection(*points[1:]) if len(points) > 1 else set()
+    # The words of the command line, where they name one value, tell no jobs apart.
+    common = set(config.hydra.overrides.task)
+    if len(points) > 1:
+        common |= set(points[0]).intersection(*points[1:])
     jobs: dict[str, Job] = {}
     for number, overrides in enumerate(points, start=first):
         told = changed_keys([word for word in overrides if word not in common])
+        told = told or changed_keys(overrides)
         name = known.get(overrides)
         run = runs.get(name or "")
         if name is not None and run is not None and run.status == "finished":

@@ -1,0 +1,82 @@
+"""The best trials of a search, and the commands that run them again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from seqlab.runs.folder import write_atomically
+from seqlab.sweeps.objective import Objective
+from seqlab.sweeps.search_space import SearchSpace
+from seqlab.sweeps.study_trials import RUN, SAME, Trials
+
+BEST_FILE = "best.json"
+
+
+def report_best(trials: Trials, objective: Objective, space: SearchSpace, folder: Path) -> None:
+    """Prints the best trial, or of two objectives all that no other beats in both; writes them.
+
+    `best.json` in the sweep's folder has for each its values, parameters, run and command.
+    """
+    best = best_trials(trials)
+    if not best:
+        return
+    rows = [_row(trial, trials, objective, space) for trial in best]
+    write_atomically(folder / BEST_FILE, json.dumps(rows, indent=2) + "\n")
+    states = [trial.state for trial in trials.all()]
+    complete, pruned = states.count(TrialState.COMPLETE), states.count(TrialState.PRUNED)
+    console = Console()
+    title = "Best trial" if len(objective.metrics) == 1 else f"Pareto front: {len(best)} trials"
+    console.print(_table(f"{title} of {complete} complete, {pruned} pruned", rows, objective))
+    for row in rows:
+        console.print(f"again   {row['command']}", soft_wrap=True, highlight=False, markup=False)
+
+
+def best_trials(trials: Trials) -> list[FrozenTrial]:
+    """The trials that no other beats, one of each configuration, in the order of their numbers."""
+    if not trials.all(TrialState.COMPLETE):
+        return []
+    study = trials.study
+    found = [study.best_trial] if len(study.directions) == 1 else study.best_trials
+    return sorted((t for t in found if SAME not in t.user_attrs), key=lambda t: t.number)
+
+
+def _row(
+    trial: FrozenTrial, trials: Trials, objective: Objective, space: SearchSpace
+) -> dict[str, Any]:
+    words = space.words(trial.params)
+    return {
+        "trial": trial.number,
+        "values": dict(zip(objective.metrics, trial.values, strict=True)),
+        "parameters": trial.params,
+        "run": trial.user_attrs.get(RUN),
+        "sweep_folder": trials.folder_of(trial),
+        "command": command(words),
+    }
+
+
+def command(overrides: Sequence[str]) -> str:
+    """The command line of a single run."""
+    words = [word for word in overrides if not word.startswith(("hydra", "sweep."))]
+    return shlex.join(["python", sys.argv[0], *words])
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Any]], objective: Objective) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("trial", justify="right")
+    for metric in objective.metrics:
+        table.add_column(Text(metric), justify="right")
+    table.add_column("run", overflow="fold")
+    for row in rows:
+        values = (f"{value:.6g}" for value in row["values"].values())
+        table.add_row(str(row["trial"]), *values, Text(row["run"] or ""))
+    return table

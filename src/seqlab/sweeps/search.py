@@ -1,0 +1,332 @@
+"""A search: asks a study for trials, has a launcher run them, and tells it what they got."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+from seqlab.errors import FailedJobsError, InputError, StorageError
+from seqlab.reports.collect import RESULTS_FILE, read_json
+from seqlab.reports.results import report
+from seqlab.sweeps.best import report_best
+from seqlab.sweeps.definition import open_study
+from seqlab.sweeps.identity import LEFT_OUT
+from seqlab.sweeps.jobs import changed_keys
+from seqlab.sweeps.lock import sweep_lock
+from seqlab.sweeps.objective import finite, objective
+from seqlab.sweeps.samplers import make_sampler
+from seqlab.sweeps.search_settings import Settings
+from seqlab.sweeps.search_space import SearchSpace, search_space
+from seqlab.sweeps.study_trials import RUN, SAME, Trials
+from seqlab.trials.handover import NOT_MEASURED, HandedTrial
+from seqlab.trials.pruners import make_pruner
+from seqlab.trials.storage import is_url, open_storage, reaching, told
+
+JOURNAL = "study.log"
+STUDY = "search"
+DEFAULT_TRIALS = 20
+# What two sweepers of one study need not share, beside what makes no other job.
+WHERE = ("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy")
+
+
+def search(
+    config: DictConfig,
+    context: HydraContext,
+    launcher: Launcher,
+    overrides: list[str],
+    settings: Settings,
+) -> None:
+    """Runs trials until the study has its number of them, then tells the tables and the best.
+
+    Args:
+        config: the sweep's configuration.
+        context: composes the jobs' configurations.
+        launcher: runs jobs; a job's failure is what it returns.
+        overrides: the command line.
+        settings: the sweeper's own.
+
+    Raises:
+        InputError: a search that makes no sense, or a folder that another sweep is using.
+        StorageError: the study's storage is out of reach; what the jobs got stays in their folders.
+        FailedJobsError: some trials failed.
+    """
+    if OmegaConf.select(config, "sweep.zip"):
+        raise InputError("sweep.zip ties the values of a grid; leave it out of a search")
+    parser = OverridesParser.create(config_loader=context.config_loader)
+    space = search_space(parser.parse_overrides(overrides))
+    folder = Path(config.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with sweep_lock(folder):
+        OmegaConf.save(config, folder / "multirun.yaml")
+        running = Search(
+            config=config,
+            loader=context.config_loader,
+            launcher=launcher,
+            space=space,
+            settings=settings,
+            folder=folder,
+        )
+        with reaching(running.place), running.trials.beating():
+            running.run()
+
+
+class Search:
+    """One sweeper at work on a study.
+
+    Args:
+        config: the sweep's configuration.
+        loader: composes the jobs'.
+        launcher: runs jobs.
+        space: what is searched.
+        settings: the sweeper's own.
+        folder: the sweep's folder.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: DictConfig,
+        loader: ConfigLoader,
+        launcher: Launcher,
+        space: SearchSpace,
+        settings: Settings,
+        folder: Path,
+    ) -> None:
+        self.console = Console(stderr=True)
+        self.launcher, self.space, self.settings, self.folder = launcher, space, settings, folder
+        self.stops = bool(OmegaConf.select(config, "sweep.stop_on_failure"))
+        self.place = _place(settings, folder)
+        self.objective = objective(
+            settings.metric, settings.direction, lambda: _headline(config, loader, space)
+        )
+        pruner = make_pruner(settings.pruner)
+        self._check_pruner()
+        self.make_sampler = make_sampler(
+            settings.sampler, space, objectives=len(self.objective.metrics), seed=settings.seed
+        )
+        storage = open_storage(self.place, create=True)
+        with reaching(self.place):
+            self.study = open_study(
+                storage,
+                settings.study or STUDY,
+                objective=self.objective,
+                space=space,
+                pruner=pruner,
+                settings=_deciding(space.fixed),
+                place=told(self.place),
+            )
+        self.trials = Trials(
+            self.study,
+            storage,
+            total=_total(settings, space),
+            folder=folder,
+            alone=settings.storage is None,
+            interval=settings.heartbeat,
+        )
+
+    def run(self) -> None:
+        """Runs what is left, and tells how it ended."""
+        try:
+            self._trials()
+        except KeyboardInterrupt:
+            with suppress(StorageError), reaching(self.place):
+                self.trials.put_back("interrupted")
+            self._report()
+            self._say(f"interrupted; the same command with hydra.sweep.dir={self.folder} goes on")
+            raise
+        except BaseException:
+            report(self.folder)
+            raise
+        self._report()
+        failed = len(self.trials.failed())
+        if failed:
+            raise FailedJobsError(
+                f"{failed} of {self.trials.total} trials failed; the table tells why, and the same "
+                f"command with hydra.sweep.dir={self.folder} tries them again"
+            )
+
+    def _trials(self) -> None:
+        trials = self.trials
+        trials.bury()
+        trials.retry_failed()
+        done = trials.begun() - trials.waiting()
+        if done:
+            self._say(f"{min(done, trials.total)} of {trials.total} trials are done already")
+        self.launcher.total = max(trials.total - done, 0)  # type: ignore[attr-defined]
+        while True:
+            unknown = trials.bury()
+            batch = self._ask()
+            if batch:
+                if not self._launch(batch):
+                    return
+            elif unknown:  # perhaps of a sweeper on another machine that is dead
+                time.sleep(self.settings.heartbeat)
+            else:
+                return
+
+    def _ask(self) -> dict[int, list[str]]:
+        """The next trials with their overrides; those that were had before are told at once."""
+        batch: dict[int, list[str]] = {}
+        while len(batch) < self.settings.n_jobs:
+            trial = self.trials.next(self.make_sampler)
+            if trial is None:
+                break
+            words = self.space.suggest(trial)
+            same = self._had(trial.number, trial.params)
+            if same is None:
+                batch[trial.number] = words
+            else:
+                self._take_over(trial.number, same)
+        return batch
+
+    def _had(self, number: int, params: dict[str, Any]) -> FrozenTrial | None:
+        """An earlier trial of the same parameters: the same job, which would get the same."""
+        done = (TrialState.COMPLETE, TrialState.PRUNED)
+        for trial in self.trials.all(*done):
+            if trial.params == params and trial.number < number:
+                return trial
+        return None
+
+    def _take_over(self, number: int, same: FrozenTrial) -> None:
+        self.trials.copy_reports(number, same)
+        self.trials.note(number, SAME, same.number)
+        if same.state is TrialState.PRUNED:
+            self.trials.prune(number)
+        else:
+            self.trials.complete(number, same.values)
+        self._say(f"trial {number}: the same as trial {same.number}, whose result it takes")
+
+    def _launch(self, batch: dict[int, list[str]]) -> bool:
+        """Runs trials and tells the study what they got; false to end the sweep."""
+        first: dict[tuple[str, ...], int] = {}
+        for number, words in batch.items():
+            first.setdefault(tuple(words), number)
+        points = [[*words, self._handed(number)] for words, number in first.items()]
+        for done in self.launcher.launch(points, initial_job_idx=min(batch)):
+            words = tuple(done.overrides or ())[:-1]
+            same = [number for number, other in batch.items() if tuple(other) == words]
+            for number in same:
+                self._tell(number, Path(done.working_dir or ""), done.return_value)
+        ended = [self.trials.state(number) for number in batch]
+        # What `sweep.stop_on_failure` kept from starting, or what was another's configuration.
+        self.trials.put_back("not begun")
+        return not (self.stops and TrialState.FAIL in ended)
+
+    def _tell(self, number: int, run: Path, reason: str | None) -> None:
+        trials, name = self.trials, f"trial {number}"
+        results = read_json(run / RESULTS_FILE) or {}
+        with suppress(ValueError):
+            run = run.relative_to(self.folder)
+        trials.note(number, RUN, str(run))
+        if reason is not None:
+            trials.fail(number, reason)
+            if NOT_MEASURED in reason:  # no other trial would have it either
+                raise InputError(reason)
+        elif results.get("status") == "pruned":
+            trials.prune(number)
+            self._say(f"{name}: pruned")
+        elif results.get("status") == "finished":
+            try:
+                values = self.objective.values(results)
+            except InputError as error:
+                trials.fail(number, str(error))
+                raise
+            if finite(values):
+                trials.complete(number, values)
+                self._say(f"{name}: {self.objective.show(values)}{self._best()}")
+            else:
+                trials.fail(number, f"it ended with {self.objective.show(values)}")
+                self._say(f"{name} failed: it ended with {self.objective.show(values)}")
+        else:
+            trials.fail(number, "its job left no result")
+            self._say(f"{name} failed: its job left no result")
+
+    def _best(self) -> str:
+        if len(self.objective.metrics) > 1:
+            return ""
+        best = self.study.best_trial
+        return f"  (best {self.objective.show(best.values)}, trial {best.number})"
+
+    def _handed(self, number: int) -> str:
+        handed = HandedTrial(
+            storage=self.place,
+            study=self.study.study_name,
+            number=number,
+            metric=self.objective.watched,
+            pruner=self.settings.pruner,
+        )
+        return handed.override()
+
+    def _check_pruner(self) -> None:
+        name = self.settings.pruner.get("name")
+        if name != "none" and self.objective.watched is None:
+            raise InputError(
+                f"hydra/sweeper/pruner={name} judges by one metric that is measured while a trial "
+                f"trains, not by {', '.join(self.objective.metrics)}; use hydra/sweeper/pruner=none"
+            )
+
+    def _report(self) -> None:
+        report(self.folder)
+        with reaching(self.place):
+            report_best(self.trials, self.objective, self.space, self.folder)
+        self._say(f"to look at the study   optuna-dashboard {told(self.place)}")
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def _place(settings: Settings, folder: Path) -> str:
+    if settings.storage is not None and is_url(settings.storage):
+        return settings.storage
+    path = Path(settings.storage) if settings.storage else folder / JOURNAL
+    # Jobs may run in other working directories.
+    return os.path.abspath(path)  # noqa: PTH100  # resolve() would follow links
+
+
+def _total(settings: Settings, space: SearchSpace) -> int:
+    if settings.sampler.get("name") != "grid":
+        return settings.n_trials or DEFAULT_TRIALS
+    points = len(space.grid())
+    return min(settings.n_trials or points, points)
+
+
+def _deciding(fixed: Sequence[str]) -> dict[str, str]:
+    """The fixed settings that decide over what a trial gets."""
+    aside = (*(".".join(path) for path in LEFT_OUT), *WHERE)
+    return {
+        key: value
+        for key, value in changed_keys(fixed).items()
+        if not any(key == path or key.startswith(f"{path}.") for path in aside)
+    }
+
+
+def _headline(config: DictConfig, loader: ConfigLoader, space: SearchSpace) -> str:
+    """The data's own metric, in validation."""
+    if "data" in space.told() or "task" in space.told():
+        raise InputError(
+            "the data differ from trial to trial, and so may their metrics; add "
+            "hydra.sweeper.metric=val/loss or another that all of them have"
+        )
+    from seqlab.build import build_data
+
+    composed = loader.load_sweep_config(config, list(space.fixed))
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(composed)
+    try:
+        job = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])  # type: ignore[misc]
+        return f"val/{build_data(job).spec.metric}"
+    finally:
+        HydraConfig.instance().cfg = before
