@@ -54,7 +54,9 @@ def test_gradients_by_finite_differences(cell, position, feeding, kind):
         changed = given._replace(**dict(zip(names, tensors, strict=True)))
         if kind == "additive":
             changed = changed._replace(factors=exponentials(changed.keys))
-        return tuple(x for x in attention_loop(gates, position == "before", changed) if x is not None)
+        return tuple(
+            x for x in attention_loop(gates, position == "before", changed) if x is not None
+        )
 
     assert torch.autograd.gradcheck(run, [getattr(given, name) for name in names], fast_mode=True)
 

@@ -11,7 +11,8 @@ from seqlab.nn.attention import (
     MultiheadAttention,
     ScaledDotAttention,
 )
-from seqlab.nn.decoder import Decoder, coverage_loss
+from seqlab.nn.coverage import coverage_loss
+from seqlab.nn.decoder import Decoder
 
 ATTENTIONS = [
     None,

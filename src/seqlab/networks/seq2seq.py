@@ -16,7 +16,8 @@ from seqlab.networks.reader import Reader
 from seqlab.nn.attention import Attention
 from seqlab.nn.bridge import Bridge
 from seqlab.nn.copying import CopyMixture
-from seqlab.nn.decoder import Decoded, Decoder, DecoderState, Memory
+from seqlab.nn.decoder import Decoder
+from seqlab.nn.decoder_state import Decoded, DecoderState, Memory
 from seqlab.nn.encoder import RecurrentEncoder
 from seqlab.nn.masking import valid_mask
 from seqlab.nn.stepping import Step
@@ -124,7 +125,8 @@ class Seq2Seq(nn.Module):
             the attention (batch, steps, time), or None.
         """
         source, recurrent = self._read(inputs, lengths)
-        embedded = self.embedding_dropout(self.embedding(before))
+        # In memory time first, as recurrent layers read.
+        embedded = self.embedding_dropout(self.embedding(before.T).transpose(0, 1))
         decoded = self.decoder(embedded, recurrent, source.memory)
         return self._predict(decoded, embedded, source), decoded.weights
 

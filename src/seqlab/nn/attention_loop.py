@@ -61,9 +61,11 @@ class _Loop(torch.autograd.Function):
                 look.step(number)
             if readout is not None:
                 readout.step(number)
-        ctx.gates, ctx.before, ctx.cells = gates, before, len(cells.kept)
+        ctx.gates, ctx.before = gates, before
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, rows.tensor, look.all_weights, look.all_queries, *cells.kept)
+        ctx.save_for_backward(
+            *tensors, rows.tensor, look.all_weights, look.all_queries, *cells.kept
+        )
         readouts = None if readout is None else rows.readouts
         return rows.states, rows.contexts, look.all_weights, readouts
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from seqlab.errors import InputError, check_at_least, check_probability
-from seqlab.nn.additive_score import exponentials
-from seqlab.nn.attention import Attention, Prepared, check_mask
+from seqlab.nn.attention import Attention, check_mask
 from seqlab.nn.attention_loop import attention_loop
+from seqlab.nn.coverage import covered
+from seqlab.nn.decoder_state import Decoded, DecoderState, Memory
 from seqlab.nn.gates import GATES
 from seqlab.nn.loop_gradient import LoopInputs
 from seqlab.nn.recurrence import State, initialise_gates
@@ -20,63 +21,12 @@ from seqlab.nn.recurrence import State, initialise_gates
 CellName = Literal["rnn", "gru", "lstm"]
 Position = Literal["after", "before"]
 
-
-class Memory(NamedTuple):
-    """What a decoder looks at: prepared keys of each sentence, and which of them are there."""
-
-    prepared: Prepared | None
-    mask: Tensor
-
-    def select(self, sentences: Tensor) -> Memory:
-        """The memory of some sentences."""
-        prepared = self.prepared
-        if prepared is not None:
-            prepared = Prepared(*(None if x is None else x[sentences] for x in prepared))  # type: ignore[arg-type]
-        return Memory(prepared, self.mask[sentences])
-
-
-class DecoderState(NamedTuple):
-    """What a decoder carries from step to step, one row a sequence.
-
-    Attributes:
-        recurrent: each part (layers, rows, hidden).
-        readout: (rows, readout) of the step before; None without input feeding.
-        coverage: (rows, time) sum of the weights so far; None without coverage.
-    """
-
-    recurrent: State
-    readout: Tensor | None = None
-    coverage: Tensor | None = None
-
-    def select(self, rows: Tensor) -> DecoderState:
-        """The state of some rows, in a new order."""
-        return DecoderState(
-            tuple(part[:, rows] for part in self.recurrent),
-            None if self.readout is None else self.readout[rows],
-            None if self.coverage is None else self.coverage[rows],
-        )
-
-
-class Decoded(NamedTuple):
-    """What a decoder returns for each step, (batch, steps, …).
-
-    Attributes:
-        readouts: what the output layer reads.
-        states: of the last recurrent layer.
-        contexts: of the attention; None without one.
-        weights: of the attention, (batch, steps, time); None without one.
-    """
-
-    readouts: Tensor
-    states: Tensor
-    contexts: Tensor | None
-    weights: Tensor | None
-
-    def each(self, change: Callable[[Tensor], Tensor]) -> Decoded:
-        """Changes every tensor alike."""
-        contexts = None if self.contexts is None else change(self.contexts)
-        weights = None if self.weights is None else change(self.weights)
-        return Decoded(change(self.readouts), change(self.states), contexts, weights)
+LAYERS = {
+    "rnn": (nn.RNN, torch.rnn_tanh_cell),
+    "gru": (nn.GRU, torch.gru_cell),
+    "lstm": (nn.LSTM, torch.lstm_cell),
+}
+"""PyTorch's layer of each kind, and one step of it."""
 
 
 class Decoder(nn.Module):
@@ -147,7 +97,7 @@ class Decoder(nn.Module):
         self.feeding = self.attention is not None if input_feeding is None else input_feeding
         self.input_size = input_size
         fed = key_size * self.before + self.readout_size * self.feeding
-        kind = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[cell]
+        kind, self.cell = LAYERS[cell]
         sizes = [input_size + fed] + [hidden_size] * (num_layers - 1)
         self.layers = nn.ModuleList(kind(size, hidden_size, batch_first=True) for size in sizes)
         for layer in self.layers:
@@ -255,7 +205,7 @@ class Decoder(nn.Module):
             ],
             dim=1,
         )
-        products = nn.functional.linear(inputs, known, parameters.bias)
+        products = nn.functional.linear(inputs.transpose(0, 1), known, parameters.bias)
         readout_weight = readout_bias = None
         if self.feeding and self.readout is not None:
             # The loop has the context before the state.
@@ -266,7 +216,7 @@ class Decoder(nn.Module):
             self.gates,
             self.before,
             LoopInputs(
-                inputs=products.transpose(0, 1),
+                inputs=products,
                 hidden=recurrent[0][0],
                 cell=recurrent[1][0] if self.gates.parts == 2 else None,
                 weight=torch.cat([context_weight, parameters.recurrent_weight, feed_weight], 1),
@@ -303,14 +253,13 @@ class Decoder(nn.Module):
 
     def _cells(self, features: Tensor, recurrent: State) -> State:
         """One step of all layers."""
-        step = {nn.RNN: torch.rnn_tanh_cell, nn.GRU: torch.gru_cell, nn.LSTM: torch.lstm_cell}[type(self.layers[0])]
         layers = []
         for number, layer in enumerate(self.layers):
             weight, recurrent_weight, bias, recurrent_bias = _parameters(layer)
             parts = [part[number] for part in recurrent]
             features = self.dropout(features) if number else features
             before = parts if self.gates.parts == 2 else parts[0]
-            after = step(features, before, weight, recurrent_weight, bias, recurrent_bias)  # type: ignore[operator]
+            after = self.cell(features, before, weight, recurrent_weight, bias, recurrent_bias)  # type: ignore[operator]
             layers.append(after if self.gates.parts == 2 else (after,))
             features = layers[-1][0]
         return tuple(torch.stack(parts) for parts in zip(*layers, strict=True))
@@ -326,39 +275,16 @@ class Decoder(nn.Module):
                 index = torch.arange(len(mask), device=mask.device).repeat_interleave(beams)
                 prepared, mask = memory.select(index)
                 assert prepared is not None
-            prepared = self._covered(prepared, state.coverage)
+            prepared = covered(prepared, state.coverage, self.coverage)
         query = hidden.unflatten(0, (len(mask), -1))
         context, weights = self.attention.attend(query, prepared, mask[:, None])
         return context.flatten(0, 1), weights.flatten(0, 1)
-
-    def _covered(self, prepared: Prepared, coverage: Tensor) -> Prepared:
-        """Keys shifted by the weight that they have had."""
-        assert self.coverage is not None
-        keys = prepared.keys
-        if keys.ndim == 4:  # heads
-            weight = self.coverage.view(keys.shape[1], 1, -1)
-            shifted = keys + coverage[:, None, :, None] * weight
-        else:
-            shifted = keys + coverage[..., None] * self.coverage
-        factors = None if prepared.factors is None else exponentials(shifted)
-        return Prepared(shifted, prepared.values, factors)
 
     def _read(self, hidden: Tensor, context: Tensor | None) -> Tensor:
         if self.readout is None:
             return hidden
         shown = hidden if context is None else torch.cat([hidden, context], -1)
         return torch.tanh(self.readout(shown))
-
-
-def coverage_loss(
-    weights: Float[Tensor, "batch steps time"], mask: Bool[Tensor, "batch steps"]
-) -> Float[Tensor, ""]:
-    """Mean over valid steps of Σ_i min(α_{t,i}, Σ_{t'<t} α_{t',i}) (See et al. 2017, equation 12).
-
-    Looking twice at the same place costs; looking at what has not been seen is free.
-    """
-    covered = weights.cumsum(1) - weights
-    return torch.minimum(weights, covered).sum(-1)[mask].mean()
 
 
 def _parameters(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor]:

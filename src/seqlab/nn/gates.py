@@ -256,14 +256,14 @@ class _LSTMBackward(Backward):
         self.by_hidden = slopes[:, :, 3].unbind(0)
         self.through = torch.ops.aten.tanh_backward(out, bounded).unbind(0)
         self.forget = forget.unbind(0)
-        self.cell: Tensor = torch.zeros_like(bounded[0])
-        self.wide = self.cell[:, None]
+        self.cell = self.carried = torch.zeros_like(bounded[0])
+        self.wide = self.carried[:, None]
 
     def step(self, number: int, after: Tensor, before: Tensor) -> None:
-        self.cell.addcmul_(after, self.through[number])
+        self.carried.addcmul_(after, self.through[number])
         self.by_cell[number].mul_(self.wide)
         self.by_hidden[number].mul_(after)
-        self.cell.mul_(self.forget[number])
+        self.carried.mul_(self.forget[number])
 
 
 def _summed(layer: torch.nn.RNNBase) -> Parameters:

@@ -199,6 +199,9 @@ class FusedLSTM(Recurrence):
             inputs, before = self._entering(inputs, state)
             if not need_state:
                 return self.rnn(inputs, before)[0], None
+            if _unpadded(inputs, lengths):
+                outputs, (hidden, cell) = self.rnn(inputs, before)
+                return outputs, (hidden[0], cell[0])
             return self._run_and_freeze(inputs, lengths, before)
 
     def step(
@@ -285,6 +288,12 @@ def last_valid(
 ) -> Float[Tensor, "batch hidden"]:
     """The state at each sequence's last valid position."""
     return states[torch.arange(len(lengths), device=lengths.device), lengths - 1]
+
+
+def _unpadded(inputs: Tensor, lengths: Tensor) -> bool:
+    """No sequence is padded; on another device than a CPU to ask costs more than it saves."""
+    ask = inputs.device.type == "cpu" and not torch.compiler.is_compiling()
+    return ask and int(lengths.min()) == inputs.shape[1]
 
 
 def _layered(part: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from seqlab.data.batch import Batch, Spec
 from seqlab.errors import InputError, check_at_least, check_probability
 from seqlab.networks.search import Search
 from seqlab.networks.seq2seq import Seq2Seq, tokens_before
-from seqlab.nn.decoder import coverage_loss
+from seqlab.nn.coverage import coverage_loss
 from seqlab.nn.masking import valid_mask
 from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
 from seqlab.tasks.seq2seq_meter import Outcome, Seq2SeqMeter

@@ -1,0 +1,42 @@
+"""Coverage: what a decoder has looked at already (See et al. 2017, section 2.3)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from seqlab.nn.additive_score import exponentials
+from seqlab.nn.attention import Prepared
+
+
+def covered(
+    prepared: Prepared, coverage: Float[Tensor, "batch time"], weight: Float[Tensor, " size"]
+) -> Prepared:
+    """Keys shifted by the weight that they have had: k_i + w Σ_{t'<t} α_{t',i}.
+
+    For additive attention that is equation 11: v · tanh(W s + U k_i + w c_i).
+
+    Args:
+        prepared: the keys.
+        coverage: Σ_{t'<t} α_{t',i}.
+        weight: w, of all heads.
+    """
+    keys = prepared.keys
+    if keys.ndim == 4:  # heads
+        shifted = keys + coverage[:, None, :, None] * weight.view(keys.shape[1], 1, -1)
+    else:
+        shifted = keys + coverage[..., None] * weight
+    factors = None if prepared.factors is None else exponentials(shifted)
+    return Prepared(shifted, prepared.values, factors)
+
+
+def coverage_loss(
+    weights: Float[Tensor, "batch steps time"], mask: Bool[Tensor, "batch steps"]
+) -> Float[Tensor, ""]:
+    """Mean over valid steps of Σ_i min(α_{t,i}, Σ_{t'<t} α_{t',i}) (See et al. 2017, equation 12).
+
+    Looking twice at the same place costs; looking at what has not been seen is free.
+    """
+    covered = weights.cumsum(1) - weights
+    return torch.minimum(weights, covered).sum(-1)[mask].mean()
