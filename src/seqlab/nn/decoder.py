@@ -246,10 +246,7 @@ class Decoder(nn.Module):
             for part, tensor in zip(parts, decoded, strict=True):
                 if tensor is not None:
                     part.append(tensor)
-        readouts, states, contexts, weights = (torch.stack(x, 1) if x else None for x in parts)
-        assert readouts is not None  # every step has both
-        assert states is not None
-        return Decoded(readouts, states, contexts, weights)
+        return Decoded(*(torch.stack(x, 1) if x else None for x in parts))  # type: ignore[arg-type]
 
     def _cells(self, features: Tensor, recurrent: State) -> State:
         """One step of all layers."""

@@ -197,12 +197,10 @@ class FusedLSTM(Recurrence):
     ) -> tuple[Float[Tensor, "batch time hidden"], State | None]:
         with self._precision(inputs):
             inputs, before = self._entering(inputs, state)
-            if not need_state:
-                return self.rnn(inputs, before)[0], None
-            if _unpadded(inputs, lengths):
-                outputs, (hidden, cell) = self.rnn(inputs, before)
-                return outputs, (hidden[0], cell[0])
-            return self._run_and_freeze(inputs, lengths, before)
+            if need_state and not _unpadded(inputs, lengths):
+                return self._run_and_freeze(inputs, lengths, before)
+            outputs, (hidden, cell) = self.rnn(inputs, before)
+            return outputs, (hidden[0], cell[0]) if need_state else None
 
     def step(
         self, inputs: Float[Tensor, "batch feature"], state: State | None = None
@@ -292,8 +290,8 @@ def last_valid(
 
 def _unpadded(inputs: Tensor, lengths: Tensor) -> bool:
     """No sequence is padded; on another device than a CPU to ask costs more than it saves."""
-    ask = inputs.device.type == "cpu" and not torch.compiler.is_compiling()
-    return ask and int(lengths.min()) == inputs.shape[1]
+    asked = inputs.device.type == "cpu" and not torch.compiler.is_compiling()
+    return asked and int(lengths.min()) == inputs.shape[1]
 
 
 def _layered(part: Tensor) -> Tensor:
