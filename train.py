@@ -18,6 +18,7 @@ def main(config: DictConfig) -> None:
     from seqlab.runs.checkpoint import best_checkpoint, starting_checkpoint
     from seqlab.runs.folder import RunFolder
     from seqlab.runs.report import final_scores, fit_scores, print_results, was_pruned
+    from seqlab.runs.rolling import plan_backtest
     from seqlab.runs.setup import prepare
 
     with RunFolder(HydraConfig.get().runtime.output_dir, config) as folder:
@@ -26,6 +27,7 @@ def main(config: DictConfig) -> None:
         network = build_network(config, data.spec)
         task = build_task(config, network, data.spec)
         trainer = build_trainer(config)
+        backtest = plan_backtest(config, data)
 
         trainer.fit(task, data, ckpt_path=starting_checkpoint(config.ckpt_path, folder.path, task))
         scores = fit_scores(trainer)
@@ -35,6 +37,8 @@ def main(config: DictConfig) -> None:
             return
         trainer.test(task, data, ckpt_path=best, verbose=False)
         scores |= final_scores(trainer)
+        if backtest:
+            scores |= backtest.run(task, trainer, folder.path)
 
         folder.end("finished", task=task, data=data, metrics=scores, best_checkpoint=best)
         if trainer.is_global_zero:

@@ -176,9 +176,13 @@ def _names(parameters: Any) -> str:
 
 
 def build_data(config: DictConfig) -> SequenceDataModule:
-    """The datamodule around the dataset."""
+    """The datamodule around the configured dataset."""
     refuse_unused(config)
-    dataset = instantiate(config.data, "data")
+    return build_datamodule(config, instantiate(config.data, "data"))
+
+
+def build_datamodule(config: DictConfig, dataset: Any) -> SequenceDataModule:
+    """The datamodule around a dataset."""
     make = _make(SequenceDataModule, config.loader, "loader")
     return make(dataset, seed=config.seed)
 
@@ -202,7 +206,7 @@ def build_network(config: DictConfig, spec: Spec) -> Any:
 
 # What `train.py` and this file read. A key that was added with `+` beside these has no effect.
 TOP = ["seed", "compile", "ckpt_path", "sweep", "task", "data", "model", "optimizer", "scheduler"]
-TOP += ["trainer", "callbacks", "logger", "loader"]
+TOP += ["trainer", "callbacks", "logger", "loader", "backtest"]
 MODEL_TYPES = {"embedding_dim": int, "embedding_dropout": float, "dropout": float}
 MODEL = [*MODEL_TYPES, "encoder", "attention", "self_attention", "match_parameters"]
 

@@ -42,6 +42,9 @@ def test_every_origin_is_forecast_from_its_own_past():
     assert result.windows == 3 * 27
     assert result.fits == 1
     assert result.scores["mae"] == pytest.approx(torch.stack(errors).mean().item(), rel=1e-5)
+    by_origin = torch.stack(errors).mean(dim=(1, 2)).tolist()
+    assert result.by_origin["model"] == pytest.approx(by_origin, rel=1e-5)
+    assert set(result.by_origin) == {"model", *result.baselines}
     by_step = torch.stack(errors).mean(dim=(0, 1)).tolist()
     assert result.by_step["mae"] == pytest.approx(by_step, rel=1e-5)
     assert "skill_vs_naive" in result.scores

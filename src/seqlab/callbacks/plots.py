@@ -67,14 +67,20 @@ def fan_chart(fans: Sequence[Fan], title: str) -> Image.Image:
 
 
 def step_errors(
-    errors: Mapping[str, np.ndarray], title: str, *, metric: str, optimum: float | None = None
+    errors: Mapping[str, np.ndarray],
+    title: str,
+    *,
+    metric: str,
+    along: str = "step of the horizon",
+    optimum: float | None = None,
 ) -> Image.Image:
-    """The error at each step of the horizon, the model's first.
+    """The error at each step of the horizon, or from each origin, the model's first.
 
     Args:
         errors: (horizon,) by name.
         title: printed above.
         metric: what the errors are.
+        along: what is counted from 1 on.
         optimum: the best possible error of a step, where known.
     """
     figure, (axis,) = _figure(title, 1, 1, height=4.0)
@@ -94,7 +100,7 @@ def step_errors(
     if optimum is not None:
         axis.axhline(optimum, color="#2a8f4f", linewidth=1, label="optimum")
     axis.set_ylim(bottom=0)
-    axis.set_xlabel("step of the horizon")
+    axis.set_xlabel(along)
     axis.set_ylabel(metric)
     axis.legend(fontsize=8, frameon=False)
     return _image(figure)

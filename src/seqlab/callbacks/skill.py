@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from seqlab.tasks.forecast_meter import ForecastMeter
 from seqlab.tasks.forecasting import Forecasting
@@ -45,7 +47,8 @@ class SkillCallback(Callback):
         if not meter.baselines:
             return
         scores = {k.removeprefix("test/"): v.item() for k, v in trainer.callback_metrics.items()}
-        Console().print(_table(scores, meter, pl_module.spec.metric))
+        title = "The forecaster and what needs no training"
+        Console().print(skill_table(title, scores, meter.baselines, pl_module.spec.metric))
         skill, margin = scores["skill_vs_naive"], scores.get("skill_vs_naive_margin", 0.0)
         if skill - margin <= 0:
             message = (
@@ -56,12 +59,25 @@ class SkillCallback(Callback):
             Console(stderr=True).print(f"warning: {message}", style="yellow", highlight=False)
 
 
-def _table(scores: dict[str, float], meter: ForecastMeter, headline: str) -> Table:
-    table = Table(title="The forecaster and what needs no training", title_justify="left")
+def skill_table(
+    title: str,
+    scores: Mapping[str, float],
+    baselines: Mapping[str, Mapping[str, Tensor]],
+    headline: str,
+) -> Table:
+    """The model's errors above the baselines', and its skill against each.
+
+    Args:
+        title: printed above.
+        scores: the model's metrics.
+        baselines: each baseline's metrics.
+        headline: the metric that the skill is in.
+    """
+    table = Table(title=title, title_justify="left")
     for column in ("forecast", *COLUMNS, "model's skill"):
         table.add_column(column, justify="left" if column == "forecast" else "right")
     table.add_row("model", *(f"{scores[name]:.4g}" for name in COLUMNS), "", style="bold")
-    for name, errors in meter.baselines.items():
+    for name, errors in baselines.items():
         skill = f"{scores[f'skill_vs_{name}']:.3f}"
         if name == "naive" and "skill_vs_naive_margin" in scores:
             skill += f" ± {scores['skill_vs_naive_margin']:.3f}"
