@@ -81,7 +81,8 @@ class Windows:
 
     def locate(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """The series and the cut of each window, (windows,) both."""
-        series = torch.searchsorted(self.ends, indices, right=True)
+        # A device's share of a batch lies apart in memory.
+        series = torch.searchsorted(self.ends, indices.contiguous(), right=True)
         number = indices - (self.ends - self.counts)[series]
         return series, self.first_cuts[series] + number * self.stride
 
