@@ -32,6 +32,7 @@ def encode(
     sequences: Sequence[Sequence[str]],
     names: Sequence[str],
     *,
+    places: Sequence[str],
     unknown: Literal["error", "map"] = "error",
 ) -> Encoded:
     """Looks up tokens by name.
@@ -39,6 +40,7 @@ def encode(
     Args:
         sequences: the tokens of each sequence.
         names: the name of each id; see `Spec.input_names` and `Spec.label_names`.
+        places: where each sequence stands, for errors.
         unknown: what happens to a token without an id: "error", or "map" to the unknown one, and
             count.
 
@@ -46,21 +48,21 @@ def encode(
         InputError: an empty sequence, or a token without an id.
     """
     if unknown not in ("error", "map"):
-        raise InputError(f"unknown={unknown!r} must be error or map")
-    places = {name: place for place, name in enumerate(names) if place not in (PAD, BEGIN, END)}
+        raise InputError(f"data.unknown={unknown!r} must be error or map")
+    ids = {name: number for number, name in enumerate(names) if number not in (PAD, BEGIN, END)}
     lengths = torch.tensor([len(sequence) for sequence in sequences], dtype=torch.long)
     tokens = torch.zeros(len(sequences), max(map(len, sequences), default=0), dtype=torch.long)
     missing = 0
     for row, sequence in enumerate(sequences):
         if not sequence:
-            raise InputError(f"sequence {row + 1} is empty; leave out empty sequences")
+            raise InputError(f"{places[row]} is empty; leave out empty sequences")
         for step, token in enumerate(sequence):
-            place = places.get(token)
-            if place is None and unknown == "error":
+            number = ids.get(token)
+            if number is None and unknown == "error":
                 raise InputError(
-                    f"token {token!r} at place {step + 1} of sequence {row + 1} is not among the "
-                    f"{len(places)} of the vocabulary; leave it out, or use unknown=map"
+                    f"{places[row]}: token {step + 1}, {token!r}, is not in the vocabulary of "
+                    "training; leave it out, or use data.unknown=map"
                 )
-            missing += place is None
-            tokens[row, step] = UNKNOWN if place is None else place
+            missing += number is None
+            tokens[row, step] = UNKNOWN if number is None else number
     return Encoded(tokens, lengths, missing)
