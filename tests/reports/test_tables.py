@@ -59,7 +59,7 @@ def sweep(tmp_path):
 def test_collect(sweep):
     runs = sweep_runs(sweep)
     assert [run.number for run in runs] == [0, 1, 2, 3, 4, 5]
-    assert [run.status for run in runs] == ["finished"] * 3 + ["failed"] + ["unfinished"] * 2
+    assert [run.status for run in runs] == ["finished"] * 3 + ["failed", "unfinished", "damaged"]
     assert varying(runs) == ["model", "seed", "lr"]
     assert varying(runs[:2]) == ["seed"]
     assert metric_names(runs) == ["test/accuracy", "val/loss"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from seqlab.reports.collect import Run, metric_names
+from seqlab.reports.statistics import contrast
 
 
 @dataclass(frozen=True)
@@ -53,24 +55,17 @@ def fold_seeds(runs: Sequence[Run]) -> list[Folded]:
 
 
 def mean_interval(
-    values: Sequence[float], level: float = 0.95
+    values: Sequence[float],
 ) -> tuple[float, float | None, float | None, float | None]:
-    """Mean, standard deviation, and the interval of the mean after Student (1908).
+    """Mean, standard deviation, and the ends of Student's interval of the mean; see `contrast`.
 
-    The interval is mean ± t·s/√n with t the (1+level)/2 quantile at n−1 degrees of freedom. It is
-    right for values spread normally; of a single value there is none.
-
-    Returns:
-        mean, standard deviation, lower and upper end.
+    The one definition of an interval over seeds, in every table and plot. It is right for values
+    spread normally; of a single value there is none.
     """
-    n = len(values)
-    mean = math.fsum(values) / n
-    if n == 1:
-        return mean, None, None, None
-    if not all(map(math.isfinite, values)):
-        return mean, math.nan, math.nan, math.nan
-    from scipy.special import stdtrit
-
-    std = statistics.stdev(values)
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * std / math.sqrt(n)
-    return mean, std, mean - half, mean + half
+    array = np.asarray(values, float)
+    found = contrast([(1.0, array)])
+    if len(array) == 1:
+        return found.value, None, None, None
+    if not math.isfinite(found.value):
+        return found.value, math.nan, math.nan, math.nan
+    return found.value, float(array.std(ddof=1)), found.low, found.high

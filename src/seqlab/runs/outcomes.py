@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seqlab.data.datamodule import SequenceDataModule
-from seqlab.runs.folder import write_atomically
-from seqlab.tasks.base import ExampleScores, Task
+if TYPE_CHECKING:  # reports read without torch, and without Hydra
+    from seqlab.data.datamodule import SequenceDataModule
+    from seqlab.tasks.base import ExampleScores, Task
 
 # Examples that are kept of a test set: enough for any comparison, a few megabytes at most.
 MOST = 100_000
@@ -30,6 +31,8 @@ def write_outcomes(folder: Path, task: Task, data: SequenceDataModule) -> dict[s
         the fingerprint of each test set: rows of equal index are the same example where it is
         equal.
     """
+    from seqlab.runs.folder import write_atomically
+
     fingerprints = {}
     for stage in data.test_splits:
         found = task.meter(stage).examples

@@ -16,6 +16,7 @@ from seqlab.errors import FailedJobsError
 from seqlab.reports.results import report
 from seqlab.sweeps.lock import sweep_lock
 from seqlab.sweeps.points import points
+from seqlab.sweeps.points_file import read_points
 
 
 def sweep(
@@ -35,7 +36,14 @@ def sweep(
     """
     parser = OverridesParser.create(config_loader=context.config_loader)
     tied = OmegaConf.select(config, "sweep.zip") or []
-    grid = points(parser.parse_overrides(overrides), [_plain(group) for group in tied])
+    words = parser.parse_overrides(overrides)
+    file = OmegaConf.select(config, "sweep.points")
+    given = [] if file is None else read_points(Path(file))
+    grid = points(
+        words,
+        [_plain(group) for group in tied],
+        [parser.parse_overrides(point) for point in given],
+    )
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
     with sweep_lock(folder):

@@ -10,7 +10,11 @@ from hydra.core.override_parser.types import Override
 from seqlab.errors import InputError
 
 
-def points(overrides: Sequence[Override], tied: Sequence[Sequence[str]] = ()) -> list[list[str]]:
+def points(
+    overrides: Sequence[Override],
+    tied: Sequence[Sequence[str]] = (),
+    given: Sequence[Sequence[Override]] = (),
+) -> list[list[str]]:
     """The overrides of every job: the product over keys, with tied keys as one.
 
     `model=rnn,gru seed=1,2` makes four points; with `tied=[["model", "seed"]]` two, (rnn, 1) and
@@ -19,14 +23,17 @@ def points(overrides: Sequence[Override], tied: Sequence[Sequence[str]] = ()) ->
     Args:
         overrides: the parsed command line; of a key given twice the last one counts.
         tied: groups of swept keys that take their values side by side.
+        given: points of a file, each of which meets each point of the product.
 
     Returns:
         Lists of overrides, the last key varying fastest.
 
     Raises:
         InputError: a range without steps; a tied key that is not swept or tied twice; tied keys
-            with unequal numbers of values.
+            with unequal numbers of values; a key of the file that is on the command line too, or
+            has several values there.
     """
+    _check_given(overrides, given)
     choices = {override.get_key_element(): _values(override) for override in overrides}
     names = {override.get_key_element(): override.key_or_group for override in overrides}
     groups = [_group(group, choices, names) for group in tied]
@@ -40,7 +47,27 @@ def points(overrides: Sequence[Override], tied: Sequence[Sequence[str]] = ()) ->
         first = next(other for other in choices if other in group)
         if key == first:  # a group stands where its first key does
             factors.append(list(zip(*(choices[member] for member in group), strict=True)))
-    return [list(itertools.chain.from_iterable(point)) for point in itertools.product(*factors)]
+    grid = [list(itertools.chain.from_iterable(point)) for point in itertools.product(*factors)]
+    if not given:
+        return grid
+    words = [[word for override in point for word in _values(override)] for point in given]
+    return [[*point, *rest] for point in words for rest in grid]
+
+
+def _check_given(overrides: Sequence[Override], given: Sequence[Sequence[Override]]) -> None:
+    there = {override.key_or_group for override in overrides}
+    for number, point in enumerate(given, start=1):
+        for override in point:
+            if override.key_or_group in there:
+                raise InputError(
+                    f"{override.key_or_group} stands in the file of sweep.points and on the "
+                    "command line; leave one of them out"
+                )
+            if override.is_sweep_override():
+                raise InputError(
+                    f"sweep.points: point {number} sweeps, {override.input_line}; give one value, "
+                    "and sweep on the command line"
+                )
 
 
 def _values(override: Override) -> list[str]:

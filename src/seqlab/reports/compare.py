@@ -1,0 +1,111 @@
+"""What `seqlab compare` does: reads folders, compares, and shows or writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqlab.errors import InputError
+from seqlab.reports.collect import Run, runs_below
+from seqlab.reports.comparison import Comparison, compare
+from seqlab.reports.comparison_tables import contests_table, scores_table, shown_lines
+from seqlab.reports.documents import best_commands, document, image_names, write_documents
+from seqlab.reports.groups import check_keys, choose_metrics, grouped
+from seqlab.reports.tables import on_screen
+from seqlab.reports.words import statuses
+
+# Rows of a table and verdicts on the screen; its width where it goes to a file.
+ROWS, VERDICTS = 30, 10
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Found:
+    """All runs of some folders, and what their comparison by each metric says."""
+
+    runs: list[Run]
+    comparisons: list[Comparison]
+
+
+def compare_folders(
+    folders: Sequence[Path],
+    *,
+    by: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    against: str = "best",
+) -> Found:
+    """Compares all runs in and below folders.
+
+    Raises:
+        InputError: a folder that does not exist or holds no runs, or a metric, key or
+            configuration that the runs do not have.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"there is no folder {folder}; give a run's, a sweep's, or one above")
+    runs = runs_below(folders)
+    names = ", ".join(map(str, folders))
+    if not runs:
+        raise InputError(
+            f"there is no run in or below {names}; `python train.py` puts them below outputs"
+        )
+    finished = [run for run in runs if run.status == "finished"]
+    if not finished:
+        raise InputError(f"no run below {names} is finished ({statuses(runs)})")
+    check_keys(finished, by)
+    chosen = choose_metrics(finished, metrics)
+    return Found(runs, [compare(grouped(finished, metric, by), against) for metric in chosen])
+
+
+def show(found: Found) -> None:
+    """Prints tables and verdicts."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
+
+    def say(text: str, style: str | None = None) -> None:
+        console.print(text, highlight=False, markup=False, style=style)
+
+    say(f"{statuses(found.runs)}.")
+    for run in found.runs:
+        if run.damaged:
+            say(f"{run.folder / 'results.json'} is damaged: left out", "yellow")
+    for comparison in found.comparisons:
+        console.print()
+        console.print(on_screen(scores_table(comparison), ROWS))
+        if comparison.contests:
+            console.print(on_screen(contests_table(comparison), ROWS))
+            for line in shown_lines(comparison, VERDICTS):
+                say(f"• {line}")
+        for reason in dict.fromkeys(c.why_not for c in comparison.contests if c.why_not):
+            say(f"• No test on the same examples: {reason}.")
+        for note in comparison.notes:
+            say(f"• {note[0].upper()}{note[1:]}.")
+        for sentence, line in best_commands(comparison):
+            say(sentence, "bold")
+            console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def text(found: Found, kind: str) -> str:
+    """The comparison as one document."""
+    return document(kind, found.runs, found.comparisons, images(found) if kind == "html" else {})
+
+
+def write(found: Found, folder: Path, kinds: Sequence[str]) -> None:
+    """Writes documents and pictures into a folder."""
+    from rich.console import Console
+
+    names = write_documents(folder, kinds, found.runs, found.comparisons, images(found))
+    console = Console()
+    told = f"{statuses(found.runs)}\n{folder}: {', '.join(names)}"
+    console.print(told, soft_wrap=True, highlight=False, markup=False)
+
+
+def images(found: Found) -> dict[str, bytes]:
+    """All pictures."""
+    from seqlab.reports.pictures import pictures  # brings matplotlib
+
+    return image_names(found.comparisons, [pictures(each) for each in found.comparisons])

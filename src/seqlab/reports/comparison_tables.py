@@ -1,0 +1,160 @@
+"""The tables of a comparison: scores, and contests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seqlab.reports.comparison import Comparison, Contest, Score
+from seqlab.reports.groups import Section
+from seqlab.reports.tables import Table
+from seqlab.reports.words import NOTHING, number, p_text, span, verdict
+
+
+def scores_table(comparison: Comparison) -> Table:
+    """A row a configuration, the best of each section first and bold."""
+    entries = [(section, score) for section, scores in comparison.scores for score in scores]
+    problem, label = _keys(comparison)
+    rows, raw, bold = [], [], set()
+    for section, score in entries:
+        if any(score is scores[0] for _, scores in comparison.scores):
+            bold.add(len(rows))
+        cells = [section.problem.get(key, "") for key in problem]
+        cells += [score.configuration.label.get(key, "") for key in label]
+        rows.append([*cells, *_numbers(score)])
+        raw.append(_raw(comparison.metric, section, score))
+    return Table(
+        title=f"{comparison.metric}, {comparison.way} is better{_references(comparison)}",
+        columns=[*problem, *label, "n", "mean", "95 % (t)", "95 % (bootstrap)", "IQM"],
+        rows=rows,
+        numbers=frozenset(["n", "mean", "95 % (t)", "95 % (bootstrap)", "IQM"]),
+        raw=raw,
+        bold=frozenset(bold),
+    )
+
+
+def contests_table(comparison: Comparison) -> Table:
+    """A row a contest."""
+    problem = list(comparison.scores[0][0].problem) if comparison.scores else []
+    rows = [
+        [
+            *(contest.section.problem.get(key, "") for key in problem),
+            contest.first.configuration.name,
+            contest.second.configuration.name,
+            _signed(contest.difference.value),
+            span(contest.difference.low, contest.difference.high),
+            p_text(contest.adjusted),
+            _chance(contest),
+            p_text(contest.examples.difference.p) if contest.examples else NOTHING,
+        ]
+        for contest in comparison.contests
+    ]
+    numbers = ["difference", "95 %", "p (Holm)", "P(better)", "p (ex.)"]
+    return Table(
+        title=f"Differences in {comparison.metric}",
+        columns=[*problem, "first", "second", *numbers],
+        rows=rows,
+        numbers=frozenset(numbers),
+        raw=[_raw_contest(comparison, contest) for contest in comparison.contests],
+        bold=frozenset(n for n, contest in enumerate(comparison.contests) if contest.decided),
+    )
+
+
+def _keys(comparison: Comparison) -> tuple[list[str], list[str]]:
+    problem = dict.fromkeys(key for section, _ in comparison.scores for key in section.problem)
+    label = dict.fromkeys(
+        key for _, scores in comparison.scores for s in scores for key in s.configuration.label
+    )
+    return list(problem), list(label)
+
+
+def _numbers(score: Score) -> list[str]:
+    return [
+        str(score.n),
+        number(score.mean.value),
+        span(score.mean.low, score.mean.high),
+        span(score.resampled.low, score.resampled.high),
+        number(score.middle.value),
+    ]
+
+
+def _references(comparison: Comparison) -> str:
+    """What is trivial and what is possible, where it is the same everywhere."""
+    told = {
+        tuple(references(section, comparison.metric).items()) for section, _ in comparison.scores
+    }
+    if len(told) != 1:
+        return ""
+    return "".join(f", {name} {number(value)}" for name, value in next(iter(told)))
+
+
+def references(section: Section, metric: str) -> dict[str, float]:
+    """Trivial and best possible score, where the data knows them of this metric."""
+    run = section.configurations[0].runs[0]
+    known = run.results.get("reference") or {}
+    if metric != f"test/{run.headline}":
+        return {}
+    return {name: known[name] for name in ("trivial", "optimum") if known.get(name) is not None}
+
+
+def _raw(metric: str, section: Section, score: Score) -> dict[str, object]:
+    return {
+        **section.problem,
+        **score.configuration.label,
+        "metric": metric,
+        "n": score.n,
+        "mean": score.mean.value,
+        "std": score.std,
+        "low": score.mean.low,
+        "high": score.mean.high,
+        "bootstrap_low": score.resampled.low,
+        "bootstrap_high": score.resampled.high,
+        "iqm": score.middle.value,
+        "iqm_low": score.middle.low,
+        "iqm_high": score.middle.high,
+    }
+
+
+def _raw_contest(comparison: Comparison, contest: Contest) -> dict[str, object]:
+    examples = contest.examples
+    return {
+        **contest.section.problem,
+        "metric": comparison.metric,
+        "first": contest.first.configuration.name,
+        "second": contest.second.configuration.name,
+        "difference": contest.difference.value,
+        "low": contest.difference.low,
+        "high": contest.difference.high,
+        "shared_seeds": contest.seeds,
+        "p_student": contest.difference.p,
+        "p_exchanged_seeds": contest.flips,
+        "p_holm": contest.adjusted,
+        "probability_better": contest.improvement.value,
+        "probability_low": contest.improvement.low,
+        "probability_high": contest.improvement.high,
+        "examples": examples.count if examples else None,
+        "examples_low": examples.difference.low if examples else None,
+        "examples_high": examples.difference.high if examples else None,
+        "p_examples": examples.difference.p if examples else None,
+        "examples_test": examples.test if examples else contest.why_not,
+        "verdict": verdict(contest, comparison.way),
+    }
+
+
+def _signed(value: float) -> str:
+    return f"+{number(value)}" if value > 0 else number(value).replace("-", "−")
+
+
+def _chance(contest: Contest) -> str:
+    return f"{contest.improvement.value:.2f}"
+
+
+def shown_lines(comparison: Comparison, most: int) -> Sequence[str]:
+    """The verdicts, so many at most, and a word about the rest."""
+    lines = [verdict(contest, comparison.way) for contest in comparison.contests]
+    sections = [
+        f"{contest.section.name}: " if contest.section.problem else ""
+        for contest in comparison.contests
+    ]
+    lines = [f"{where}{line}" for where, line in zip(sections, lines, strict=True)]
+    left = len(lines) - most
+    return lines if left <= 0 else [*lines[:most], f"… and {left} more; --output DIR has all"]

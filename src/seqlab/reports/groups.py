@@ -1,0 +1,206 @@
+"""Which runs are one configuration, and which configurations may be compared with one another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from seqlab.data.direction import Direction, direction
+from seqlab.errors import InputError
+from seqlab.reports.collect import Run, changed, headlines, metric_names
+
+# Settings of the data that leave its test set as it is.
+TRAINING_DATA = ("data.train_",)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Runs that differ in their seed alone, or in what they are averaged over.
+
+    Attributes:
+        label: what tells it from the others of its section, by key.
+        strata: the runs of each stratum: of each dataset, say, that `--by model` averages over.
+    """
+
+    label: dict[str, str]
+    strata: dict[tuple[str, ...], list[Run]]
+
+    @property
+    def name(self) -> str:
+        """Its values, one after the other."""
+        return " ".join(self.label.values()) or "as it is"
+
+    @property
+    def runs(self) -> list[Run]:
+        return [run for runs in self.strata.values() for run in runs]
+
+    def values(self, metric: str) -> list[np.ndarray]:
+        """(runs,) the metric, by stratum."""
+        return [np.array([run.metrics[metric] for run in runs]) for runs in self.strata.values()]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Configurations that were given the same to learn.
+
+    Attributes:
+        problem: what tells it from the other sections, by key.
+        configurations: what is compared, in the order of the runs.
+    """
+
+    problem: dict[str, str]
+    configurations: list[Configuration]
+
+    @property
+    def name(self) -> str:
+        return " ".join(f"{key}={value}" for key, value in self.problem.items())
+
+
+@dataclass
+class Grouped:
+    """The runs that have a metric, in sections.
+
+    Attributes:
+        metric: the metric.
+        way: which values of it are better.
+        sections: what may be compared.
+        notes: what is not in the sections, and why.
+    """
+
+    metric: str
+    way: Direction
+    sections: list[Section]
+    notes: list[str] = field(default_factory=list)
+
+
+def choose_metrics(runs: Sequence[Run], wanted: Sequence[str]) -> list[str]:
+    """The metrics to compare by: those wanted, else each run's headline on the test set.
+
+    Raises:
+        InputError: no run has one of them, or neither larger nor smaller values of it are better.
+    """
+    there = metric_names(list(runs))
+    chosen = list(dict.fromkeys(wanted)) or [
+        name for name in headlines(list(runs)) if name != "test/loss" or "test/loss" in wanted
+    ]
+    if not chosen and "test/loss" in there:
+        chosen = ["test/loss"]
+    if not chosen:
+        told = f"they have {', '.join(there)}; choose with --metric" if there else "nor any other"
+        raise InputError(f"no finished run has the headline metric of its data; {told}")
+    for name in chosen:
+        if name not in there:
+            raise InputError(
+                f"--metric {name}: no finished run has it; they have {', '.join(there) or 'none'}"
+            )
+        if direction(name) is None:
+            raise InputError(
+                f"--metric {name}: neither larger nor smaller values are better; choose another of "
+                f"{', '.join(other for other in there if direction(other))}"
+            )
+    return chosen
+
+
+def check_keys(runs: Sequence[Run], keys: Sequence[str]) -> None:
+    """Raises InputError for a key of `--by` that no run has."""
+    for key in keys:
+        if all(run.value(key) is None for run in runs):
+            groups = [name for run in runs for name in run.choices]
+            known = dict.fromkeys([*changed(list(runs)), *groups])
+            raise InputError(
+                f"--by {key}: no run has this key; they differ in or chose {', '.join(known)}, and "
+                "every key of their config.yaml will do"
+            )
+
+
+def grouped(runs: Sequence[Run], metric: str, by: Sequence[str] = ()) -> Grouped:
+    """Sections of configurations with their runs.
+
+    Keys of the data (`data`, `data.…`) make sections, as scores on different data say nothing about
+    each other; where only such keys are given in `by`, they are what is compared.
+
+    Args:
+        runs: finished runs.
+        metric: what is compared.
+        by: the keys that tell configurations apart; if empty, all that differ but the seed. The
+            runs of a configuration are averaged over the keys that differ beside these.
+    """
+    way = direction(metric)
+    assert way is not None  # `choose_metrics` asks
+    having = [run for run in runs if metric in run.metrics]
+    differing = _differing(having)
+    keys = list(by) or differing
+    problem = [key for key in keys if _is_problem(key)]
+    rest = [key for key in keys if key not in problem]
+    if by and not rest:
+        problem, rest = [], list(by)
+    averaged = [key for key in differing if key not in keys]
+    sections: dict[tuple[str, ...], dict[tuple[str, ...], Configuration]] = {}
+    for run in having:
+        label = {key: run.value(key) or "" for key in rest}
+        section = sections.setdefault(_values(run, problem), {})
+        empty = Configuration(label, {})
+        configuration = section.setdefault(tuple(label.values()), empty)
+        configuration.strata.setdefault(_values(run, averaged), []).append(run)
+    notes = []
+    if len(having) < len(runs):
+        notes.append(f"{len(runs) - len(having)} finished runs have no {metric}")
+    repeated = sum(map(_without_repeats, _all(sections)))
+    if repeated:
+        told = "1 run repeats" if repeated == 1 else f"{repeated} runs repeat"
+        notes.append(f"{told} configuration and seed of a newer one; the newest is counted")
+    if averaged:
+        notes.append(f"averaged over {', '.join(averaged)}, each value weighing the same")
+    found = [
+        Section(dict(zip(problem, values, strict=True)), list(configurations.values()))
+        for values, configurations in sections.items()
+    ]
+    return Grouped(metric, way, found, notes)
+
+
+def _differing(runs: Sequence[Run]) -> list[str]:
+    """The keys that differ between runs, however each came by its value; without the seed."""
+    keys = [key for key in changed(list(runs)) if key != "seed"]
+    # A preset, or a default, may have chosen what another run's command line did.
+    keys += [key for key in ("data", "model") if key not in keys and all(r.choices for r in runs)]
+    return [key for key in keys if len({run.value(key) for run in runs}) > 1]
+
+
+def _is_problem(key: str) -> bool:
+    # A preset chooses its data.
+    if key in ("data", "experiment"):
+        return True
+    return key.startswith("data.") and not key.startswith(TRAINING_DATA)
+
+
+def _values(run: Run, keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(run.value(key) or "" for key in keys)
+
+
+def _all(
+    sections: dict[tuple[str, ...], dict[tuple[str, ...], Configuration]],
+) -> list[Configuration]:
+    return [configuration for section in sections.values() for configuration in section.values()]
+
+
+def _without_repeats(configuration: Configuration) -> int:
+    """Keeps the newest run of each seed, as a repeat is no further evidence; how many went."""
+    gone = 0
+    for stratum, runs in configuration.strata.items():
+        seeds = Counter(run.seed for run in runs)
+        if len(seeds) == len(runs):
+            continue
+        newest: dict[str, Run] = {}
+        for run in sorted(runs, key=lambda run: _written(run.folder)):
+            newest[run.seed] = run
+        gone += len(runs) - len(newest)
+        configuration.strata[stratum] = [run for run in runs if newest[run.seed] is run]
+    return gone
+
+
+def _written(folder: Path) -> float:
+    return (folder / "results.json").stat().st_mtime

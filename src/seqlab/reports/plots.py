@@ -1,0 +1,357 @@
+"""Pictures of many runs, as PNG files in memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+
+from seqlab.reports.curves import Band
+from seqlab.reports.importance import Importance, as_numbers
+from seqlab.reports.words import last_word
+
+# Okabe & Ito's (2008), told apart by colour-blind readers too; the yellow is too pale for lines.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#3c3c3c")
+INK, OTHER, PALE = "#222222", "#8a8f94", "#d9dde1"
+RANGE = LinearSegmentedColormap.from_list("pale to dark", ["#cfe3f5", "#56a0d3", "#0b3c6f"])
+DPI = 110
+
+
+@dataclass(frozen=True)
+class Dots:
+    """A configuration's runs and their mean.
+
+    Attributes:
+        name: the configuration.
+        values: (runs,) the metric.
+        mean: their mean.
+        low: lower end of its interval; None for none.
+        high: upper end.
+        colour: of the configuration, the same in every picture.
+    """
+
+    name: str
+    values: np.ndarray
+    mean: float
+    low: float | None
+    high: float | None
+    colour: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One section of a picture.
+
+    Attributes:
+        title: what the section is.
+        dots: its configurations, the best first.
+        references: further values to mark, by name.
+    """
+
+    title: str
+    dots: Sequence[Dots]
+    references: Mapping[str, float] = field(default_factory=dict)
+
+
+def configurations_plot(panels: Sequence[Panel], *, title: str, metric: str) -> bytes:
+    """Each run as a point, each mean with its 95 % interval, the best on top."""
+    heights = [len(panel.dots) + 1.2 for panel in panels]
+    names = max((len(dots.name) for panel in panels for dots in panel.dots), default=0)
+    figure = _figure(title, 7.2 + min(3.0, 0.05 * names), 1.1 + 0.34 * sum(heights))
+    axes = np.ravel(
+        figure.subplots(len(panels), 1, sharex=True, height_ratios=heights, squeeze=False)
+    )
+    for axis, panel in zip(axes, panels, strict=True):
+        for place, dots in enumerate(panel.dots):
+            shift = np.linspace(-0.16, 0.16, len(dots.values)) if len(dots.values) > 1 else 0.0
+            axis.scatter(
+                dots.values, place + shift, s=16, color=dots.colour, alpha=0.55, lw=0, zorder=3
+            )
+            if dots.low is not None and dots.high is not None:
+                axis.plot([dots.low, dots.high], [place] * 2, color=dots.colour, lw=2, zorder=2)
+            axis.plot(dots.mean, place, "|", color=INK, ms=13, mew=2, zorder=4)
+        axis.set_yticks(range(len(panel.dots)), [dots.name for dots in panel.dots])
+        axis.set_ylim(len(panel.dots) - 0.4, -0.6)
+        axis.grid(axis="x", color=PALE, lw=0.7)
+        axis.set_title(panel.title, fontsize=9, loc="left")
+        _plain(axis)
+        _fit(axis, panels)
+        left, right = axis.get_xlim()
+        for name, value in panel.references.items():
+            if left <= value <= right:
+                axis.axvline(value, color=OTHER, lw=1, ls=":", zorder=1)
+                text = {"fontsize": 7.5, "color": OTHER, "rotation": 90, "va": "bottom"}
+                axis.text(value, len(panel.dots) - 0.45, f" {name}", ha="right", **text)
+    axes[-1].set_xlabel(f"{metric}   (points: runs; bar and line: mean and its 95 % interval)")
+    return _png(figure)
+
+
+def _fit(axis: Axes, panels: Sequence[Panel]) -> None:
+    """All runs in view, and references that do not push them together.
+
+    An interval of few runs may reach far beyond any value.
+    """
+    runs = np.concatenate([dots.values for panel in panels for dots in panel.dots])
+    runs = runs[np.isfinite(runs)]
+    if not len(runs):
+        return
+    low, high = runs.min(), runs.max()
+    spread = high - low
+    for value in {value for panel in panels for value in panel.references.values()}:
+        if max(high, value) - min(low, value) <= 3 * spread:
+            low, high = min(low, value), max(high, value)
+    room = 0.06 * ((high - low) or abs(high) or 1.0)
+    axis.set_xlim(low - room, high + room)
+
+
+def lines_plot(
+    lines: Mapping[str, Sequence[tuple[float, Dots]]], *, title: str, metric: str, key: str
+) -> bytes:
+    """A line for each configuration over a numeric key of the data, with runs and intervals.
+
+    Args:
+        lines: by configuration, the key's values and what was scored there.
+        title: printed above.
+        metric: what the height is.
+        key: what the width is.
+    """
+    figure = _figure(title, 7.2, 4.2)
+    axis = figure.subplots()
+    places = sorted({x for line in lines.values() for x, _ in line})
+    logarithmic = places[0] > 0 and places[-1] / places[0] > 10
+    gap = 0.012 * (places[-1] - places[0])
+    for number, (name, line) in enumerate(lines.items()):
+        ordered = sorted(line, key=lambda point: point[0])
+        # Side by side, so that intervals do not cover one another.
+        shift = 0.0 if logarithmic else gap * (number - (len(lines) - 1) / 2)
+        colour = ordered[0][1].colour
+        x = [point + shift for point, _ in ordered]
+        axis.plot(x, [dots.mean for _, dots in ordered], color=colour, lw=1.8, label=name)
+        for point, (_, dots) in zip(x, ordered, strict=True):
+            axis.scatter(
+                [point] * len(dots.values), dots.values, s=14, color=colour, alpha=0.5, lw=0
+            )
+            if dots.low is not None and dots.high is not None:
+                axis.plot([point] * 2, [dots.low, dots.high], color=colour, lw=1.2, alpha=0.8)
+    runs = np.concatenate([dots.values for line in lines.values() for _, dots in line])
+    room = 0.06 * (float(np.ptp(runs[np.isfinite(runs)])) or 1.0)
+    axis.set_ylim(np.nanmin(runs) - room, np.nanmax(runs) + room)
+    if logarithmic:
+        axis.set_xscale("log")
+        axis.minorticks_off()
+    axis.set_xticks(places, [f"{place:g}" for place in places])
+    axis.set_xlabel(key)
+    axis.set_ylabel(metric)
+    axis.grid(color=PALE, lw=0.7)
+    _plain(axis)
+    _legend(figure, axis)
+    return _png(figure)
+
+
+def curves_plot(
+    panels: Mapping[str, Mapping[str, tuple[Band, str]]], *, title: str, metric: str
+) -> bytes:
+    """Learning curves over one another: the mean over seeds, and a band from lowest to highest.
+
+    Args:
+        panels: by section, the curves and colours of its configurations.
+        title: printed above.
+        metric: what the height is.
+    """
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = _figure(title, 7.2, 0.9 + (3.4 if rows == 1 else 2.6) * rows)
+    axes = np.ravel(figure.subplots(rows, columns, sharey=True, squeeze=False))
+    for axis, (name, curves) in zip(axes, panels.items(), strict=False):
+        for label, (band, colour) in curves.items():
+            marker = "o" if len(band.steps) == 1 else None
+            axis.plot(band.steps, band.mean, color=colour, lw=1.7, label=label, marker=marker)
+            axis.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.16, lw=0)
+        axis.set_title(name, fontsize=9, loc="left")
+        axis.grid(color=PALE, lw=0.7)
+        _plain(axis)
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
+    for axis in axes[max(0, len(panels) - columns) : len(panels)]:
+        axis.set_xlabel("step")
+    for axis in axes[::columns]:
+        axis.set_ylabel(metric)
+    _legend(figure, *axes[: len(panels)])
+    return _png(figure)
+
+
+def contests_plot(
+    contests: Sequence[tuple[str, float, float | None, float | None, bool]],
+    *,
+    title: str,
+    metric: str,
+) -> bytes:
+    """Differences with their intervals; those that are within noise are grey.
+
+    Args:
+        contests: name, difference, ends of its interval, and whether it is more than noise.
+        title: printed above.
+        metric: of what the differences are.
+    """
+    names = max(len(name) for name, *_ in contests)
+    figure = _figure(title, 6.4 + min(4.0, 0.05 * names), 1.2 + 0.32 * len(contests))
+    axis = figure.subplots()
+    for place, (_, value, low, high, decided) in enumerate(contests):
+        colour = COLOURS[0] if decided else OTHER
+        if low is not None and high is not None:
+            axis.plot([low, high], [place] * 2, color=colour, lw=2)
+        axis.plot(value, place, "o", color=colour, ms=6)
+    axis.axvline(0, color=INK, lw=1)
+    # An interval of two seeds may be a hundred times as wide as all differences.
+    reach = 3 * max(abs(value) for _, value, *_ in contests) or 1.0
+    ends = [0.0, *(end for _, *values, _ in contests for end in values if end is not None)]
+    low, high = max(min(ends), -reach), min(max(ends), reach)
+    axis.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    axis.set_yticks(range(len(contests)), [name for name, *_ in contests])
+    axis.set_ylim(len(contests) - 0.4, -0.6)
+    axis.grid(axis="x", color=PALE, lw=0.7)
+    axis.set_xlabel(f"difference in {metric}   (grey: within noise after Holm's correction)")
+    _plain(axis)
+    return _png(figure)
+
+
+def importance_plot(entries: Sequence[Importance], *, title: str) -> bytes:
+    """The share of the variance that each key explains alone."""
+    figure = _figure(title, 7.2, 1.3 + 0.36 * len(entries))
+    axis = figure.subplots()
+    for place, entry in enumerate(entries):
+        if entry.share is None:
+            text = "  a value of its own in each run: unknown"
+        else:
+            axis.barh(place, entry.share, color=COLOURS[0], height=0.62)
+            text = f"  {entry.share:.0%}"
+        axis.text(entry.share or 0, place, text, va="center", fontsize=8, color=INK)
+    names = [f"{e.key} (in {e.parts} parts)" if e.parts else e.key for e in entries]
+    axis.set_yticks(range(len(entries)), names)
+    axis.set_ylim(len(entries) - 0.4, -0.6)
+    axis.set_xlim(0, 1.08)
+    axis.set_xticks(np.linspace(0, 1, 6), [f"{part:.0%}" for part in np.linspace(0, 1, 6)])
+    axis.set_xlabel("share of the variance over all runs, each key alone (ω²)")
+    _plain(axis)
+    return _png(figure)
+
+
+def parallel_plot(
+    columns: Mapping[str, Sequence[str]],
+    values: np.ndarray,
+    *,
+    title: str,
+    metric: str,
+    smaller: bool,
+) -> bytes:
+    """Each run as a line over its keys, the darker the better; the metric is the last axis."""
+    known = np.isfinite(values)
+    values = values[known]
+    order = np.argsort(-values if smaller else values)  # the best are drawn last, on top
+    figure = _figure(title, max(6.4, 1.9 * (len(columns) + 1)), 4.4)
+    axis = figure.subplots()
+    heights = []
+    rng = np.random.default_rng(0)
+    for place, (key, column) in enumerate(columns.items()):
+        texts = [text for text, keep in zip(column, known, strict=True) if keep]
+        height, ticks = _heights(texts)
+        for name, tick in ticks:
+            label = axis.text(place - 0.03, tick, name, ha="right", va="center", fontsize=8)
+            # Over the lines, and readable there.
+            label.set(zorder=5, bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.8})
+            axis.plot([place - 0.015, place + 0.015], [tick] * 2, color=INK, lw=0.8)
+        # Lines of one value are fanned out a little, so that it is seen how many there are.
+        heights.append(height + rng.uniform(-0.022, 0.022, len(height)))
+        axis.text(place, 1.07, last_word(key, columns), ha="center", fontsize=9, color=INK)
+        axis.plot([place] * 2, [-0.03, 1.03], color=INK, lw=0.8)
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    scaled = (values - low) / ((high - low) or 1.0)
+    heights.append(scaled)
+    end = len(columns)
+    axis.plot([end] * 2, [0, 1], color=INK, lw=0.8)
+    for part in np.linspace(0, 1, 5):
+        axis.text(end + 0.03, part, f"{low + part * (high - low):.4g}", va="center", fontsize=8)
+    axis.text(end, 1.07, metric, ha="center", fontsize=9, color=INK)
+    paths = np.stack(heights, axis=1)
+    fine = np.linspace(0, end, 24 * end + 1)
+    norm = Normalize(high, low) if smaller else Normalize(low, high)
+    lines = [np.stack([fine, _smooth(paths[row], fine)], axis=1) for row in order]
+    colours = RANGE(norm(values[order]))
+    axis.add_collection(LineCollection(lines, colors=colours, lw=1.3, alpha=0.85))
+    axis.set_xlim(-0.55, end + 0.4)
+    axis.set_ylim(-0.06, 1.14)
+    axis.set_axis_off()
+    bar = figure.colorbar(ScalarMappable(norm, RANGE), ax=axis, fraction=0.03, pad=0.02)
+    bar.set_label("better is darker", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    return _png(figure)
+
+
+def _smooth(path: np.ndarray, fine: np.ndarray) -> np.ndarray:
+    """Through the points with a level tangent at each, so that lines can be followed by eye."""
+    left = np.minimum(fine.astype(int), len(path) - 2)
+    part = fine - left
+    part = part * part * (3 - 2 * part)
+    return path[left] * (1 - part) + path[left + 1] * part
+
+
+def _heights(texts: Sequence[str]) -> tuple[np.ndarray, list[tuple[str, float]]]:
+    """Where each value stands on an axis from 0 to 1, and the axis' marks."""
+    numbers, distinct = as_numbers(texts), list(dict.fromkeys(texts))
+    if numbers is None or len(distinct) <= 6:
+        if numbers is not None:
+            distinct.sort(key=float)
+        spots = np.linspace(0, 1, len(distinct)) if len(distinct) > 1 else np.array([0.5])
+        place = dict(zip(distinct, spots.tolist(), strict=True))
+        shown = distinct if len(distinct) <= 12 else distinct[:: -(-len(distinct) // 12)]
+        return np.array([place[text] for text in texts]), [(name, place[name]) for name in shown]
+    low, high = numbers.min(), numbers.max()
+    logarithmic = low > 0 and high / low >= 30
+    numbers, low, high = (np.log10(part) if logarithmic else part for part in (numbers, low, high))
+    marks = [low + part * (high - low) for part in np.linspace(0, 1, 5)]
+    names = [f"{10**mark if logarithmic else mark:.3g}" for mark in marks]
+    return (numbers - low) / (high - low), list(zip(names, np.linspace(0, 1, 5), strict=True))
+
+
+def _figure(title: str, width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure.suptitle(title, fontsize=10, fontweight="bold", x=0.02, ha="left")
+    return figure
+
+
+def _plain(axis: Axes) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.tick_params(labelsize=8)
+    axis.set_axisbelow(True)
+
+
+def _legend(figure: Figure, *axes: Axes) -> None:
+    """One legend below for all axes."""
+    entries = {
+        label: handle
+        for axis in axes
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    columns = max(1, min(len(entries), 90 // (6 + max(map(len, entries), default=1))))
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        fontsize=8,
+        frameon=False,
+        loc="outside lower center",
+        ncol=columns,
+    )
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(file, pil_kwargs={"compress_level": 6})
+    return file.getvalue()
