@@ -43,18 +43,20 @@ def open_study(
         InputError: the study that is there searches or judges otherwise.
     """
     definition = {"objective": objective.told(), "space": space.told(), "settings": dict(settings)}
-    there = name in optuna.get_all_study_names(storage)
-    if there:
-        found = optuna.load_study(study_name=name, storage=storage).user_attrs.get(DEFINITION)
-        trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
-        if found not in (None, definition) and all(t.state is TrialState.FAIL for t in trials):
-            optuna.delete_study(study_name=name, storage=storage)
+    if name in optuna.get_all_study_names(storage):
+        study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
+        found = study.user_attrs.get(DEFINITION)
+        states = {trial.state for trial in study.get_trials(deepcopy=False)}
+        if found in (None, definition) or not states <= {TrialState.FAIL}:
+            _check_same(found, definition, f"study {name} in {place}")
+            return study
+        optuna.delete_study(study_name=name, storage=storage)
     study = optuna.create_study(
         storage=storage,
         study_name=name,
         directions=list(objective.directions),
         pruner=pruner,
-        load_if_exists=True,
+        load_if_exists=True,  # another sweeper may make it meanwhile
     )
     if study.user_attrs.get(DEFINITION) is None and not study.get_trials(deepcopy=False):
         study.set_user_attr(DEFINITION, definition)

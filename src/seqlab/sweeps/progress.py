@@ -100,7 +100,8 @@ class Display:
         self._ended += 1
         if reason is None:
             told = self._compare(job, _results(job))
-            line = f"finished: {job.name}  {told}".rstrip() + f", {_duration(now - since)}"
+            ended = _results(job).get("status", "finished")
+            line = f"{ended}: {job.name}  {told}".rstrip() + f", {_duration(now - since)}"
         else:
             self.failed += 1
             line = f"failed: {job.name}: {reason}"

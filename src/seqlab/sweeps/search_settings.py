@@ -42,7 +42,7 @@ class Settings:
             whole = isinstance(value, int) and not isinstance(value, bool)
             if not whole and not (name == "n_trials" and value is None):
                 raise InputError(f"hydra.sweeper.{name}={value} must be a whole number")
-        check_at_least("hydra.sweeper.n_trials", self.n_trials or 1)
+        check_at_least("hydra.sweeper.n_trials", 1 if self.n_trials is None else self.n_trials)
         check_at_least("hydra.sweeper.n_jobs", self.n_jobs)
         check_at_least("hydra.sweeper.seed", self.seed, 0)
         if not isinstance(self.heartbeat, (int, float)) or self.heartbeat <= 0:

@@ -229,10 +229,13 @@ def _interval(override: Override, sweep: IntervalSweep, *, log: bool) -> BaseDis
 
 
 def _range(override: Override, sweep: RangeSweep, *, log: bool) -> BaseDistribution:
-    start, stop, step = (Decimal(str(part)) for part in (sweep.start, sweep.stop, sweep.step))
+    parts = sweep.start, sweep.stop, sweep.step
+    # As many as a grid sweep has, which counts in binary fractions.
+    start, stop, step = (Decimal(part or 0) for part in parts)
     count = math.ceil((stop - start) / step) if step else 0
     if count < 1:
         raise _refused(override, "it holds no values; give start, stop and a step towards stop")
+    start, stop, step = (Decimal(str(part)) for part in parts)
     last = start + step * (count - 1)
     low, high, step = min(start, last), max(start, last), abs(step)
     whole = all(part == part.to_integral_value() for part in (low, high, step))

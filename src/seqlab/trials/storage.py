@@ -17,7 +17,13 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from seqlab.errors import InputError, StorageError
 
@@ -90,7 +96,7 @@ def _database(url: str) -> RDBStorage:
     for left in range(TRIES - 1, -1, -1):
         try:
             return RDBStorage(parsed.render_as_string(hide_password=False), engine_kwargs=options)
-        except ImportError as error:
+        except (ImportError, NoSuchModuleError) as error:
             raise InputError(
                 f"hydra.sweeper.storage={told(url)} needs a driver that is not installed; "
                 "pip install 'seqlab[postgresql]' has that of PostgreSQL"
