@@ -205,8 +205,10 @@ def _parameter(override: Override) -> Parameter:
         if log:
             raise _refused(override, "choices have no logarithm; use interval(…) or leave out log")
         elements: Any = override.sweep_iterator()
-        choices = dict.fromkeys(map(_choice, elements))
-        space = CategoricalDistribution(tuple(choices))
+        choices = list({_text(value): value for value in map(_choice, elements)}.values())
+        # Optuna takes values that are equal, as 1 and true are, for the same.
+        apart = len(set(choices)) == len(choices)
+        space = CategoricalDistribution(choices if apart else tuple(map(_text, choices)))
     return Parameter(key, space, when)
 
 
@@ -229,13 +231,11 @@ def _interval(override: Override, sweep: IntervalSweep, *, log: bool) -> BaseDis
 
 
 def _range(override: Override, sweep: RangeSweep, *, log: bool) -> BaseDistribution:
-    parts = sweep.start, sweep.stop, sweep.step
-    # As many as a grid sweep has, which counts in binary fractions.
-    start, stop, step = (Decimal(part or 0) for part in parts)
-    count = math.ceil((stop - start) / step) if step else 0
+    start, stop, step = (Decimal(str(part)) for part in (sweep.start, sweep.stop, sweep.step))
+    # Counted as for a grid, which adds up binary fractions.
+    count = sum(1 for _ in sweep.range()) if step else 0
     if count < 1:
         raise _refused(override, "it holds no values; give start, stop and a step towards stop")
-    start, stop, step = (Decimal(str(part)) for part in parts)
     last = start + step * (count - 1)
     low, high, step = min(start, last), max(start, last), abs(step)
     whole = all(part == part.to_integral_value() for part in (low, high, step))
