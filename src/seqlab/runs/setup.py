@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 from seqlab.errors import InputError
+
+OURS = Path(__file__).parents[1]
 
 # What Lightning says on every run and no user of ours can act on.
 NOISE = (
@@ -37,7 +42,21 @@ def prepare(seed: int) -> None:
             handler.addFilter(_worth_the_screen)
     for pattern in NOISE:
         warnings.filterwarnings("ignore", pattern)
+    _tell_in_one_line()
     lightning.seed_everything(seed, workers=True, verbose=False)
+
+
+@cache
+def _tell_in_one_line() -> None:
+    """Shows what our own code tells about the data without the line of code that tells it."""
+    others = warnings.formatwarning
+
+    def told(message: Warning | str, category: type[Warning], filename: str, *place: Any) -> str:
+        if category is UserWarning and Path(filename).is_relative_to(OURS):
+            return f"warning: {message}\n"
+        return others(message, category, filename, *place)
+
+    warnings.formatwarning = told
 
 
 def _worth_the_screen(record: logging.LogRecord) -> bool:

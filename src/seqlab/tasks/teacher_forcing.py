@@ -33,8 +33,8 @@ def make_forcing(
     """
     for key, value in (("start", start), ("end", end)):
         if not 0 <= value <= 1:
-            raise InputError(f"task.teacher_forcing.{key}={value} must be from 0 to 1")
-    check_at_least("task.teacher_forcing.steps", steps)
+            raise InputError(f"task.forcing_{key}={value} must be from 0 to 1")
+    check_at_least("task.forcing_steps", steps)
     fall = start - end
     if name == "constant":
         return lambda step: start
@@ -47,8 +47,7 @@ def make_forcing(
         # exp overflows long after the probability has reached its end.
         return lambda step: end + fall * k / (k + math.exp(min(step / k, 700.0)))
     raise InputError(
-        f"task.teacher_forcing.name={name!r} must be constant, linear, exponential or "
-        "inverse_sigmoid"
+        f"task.forcing={name!r} must be constant, linear, exponential or inverse_sigmoid"
     )
 
 
