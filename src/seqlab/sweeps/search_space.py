@@ -231,7 +231,7 @@ def _interval(override: Override, sweep: IntervalSweep, *, log: bool) -> BaseDis
 
 
 def _range(override: Override, sweep: RangeSweep, *, log: bool) -> BaseDistribution:
-    start, stop, step = (Decimal(str(part)) for part in (sweep.start, sweep.stop, sweep.step))
+    start, step = Decimal(str(sweep.start)), Decimal(str(sweep.step))
     # Counted as for a grid, which adds up binary fractions.
     count = sum(1 for _ in sweep.range()) if step else 0
     if count < 1:

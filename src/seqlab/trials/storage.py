@@ -59,7 +59,7 @@ def told(place: str) -> str:
         return place
     try:
         return make_url(place).render_as_string(hide_password=True)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return place.partition("://")[0] + "://…"
 
 
@@ -83,7 +83,7 @@ def reaching(place: str) -> Iterator[None]:
 def _database(url: str) -> RDBStorage:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise InputError(
             f"hydra.sweeper.storage={told(url)} is neither a path nor a database's URL; use "
             "postgresql://user@host/database, sqlite:////path/of.db, or leave it out"
