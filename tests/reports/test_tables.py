@@ -94,6 +94,7 @@ def test_report_shows_every_run(sweep):
         "results.csv",
         "results.parquet",
         "summary.csv",
+        "configurations.png",
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seqlab.errors import InputError
 from seqlab.reports.collect import Run, runs_below
-from seqlab.reports.comparison import Comparison, compare
+from seqlab.reports.comparison import Comparison, check_rival, compare
 from seqlab.reports.comparison_tables import contests_table, scores_table, shown_lines
 from seqlab.reports.documents import best_commands, document, image_names, write_documents
 from seqlab.reports.groups import check_keys, choose_metrics, grouped
@@ -54,8 +54,17 @@ def compare_folders(
     if not finished:
         raise InputError(f"no run below {names} is finished ({statuses(runs)})")
     check_keys(finished, by)
-    chosen = choose_metrics(finished, metrics)
-    return Found(runs, [compare(grouped(finished, metric, by), against) for metric in chosen])
+    groups = [
+        # Unless asked for another, each run is judged by the metric of its own data.
+        grouped([run for run in finished if metrics or _judged_by(run, metric)], metric, by)
+        for metric in choose_metrics(finished, metrics)
+    ]
+    check_rival(groups, against)
+    return Found(runs, [compare(each, against) for each in groups])
+
+
+def _judged_by(run: Run, metric: str) -> bool:
+    return metric in ("test/loss", f"test/{run.headline}")
 
 
 def show(found: Found) -> None:

@@ -114,24 +114,21 @@ class Comparison:
     notes: list[str]
 
 
-def compare(groups: Grouped, against: str = "best") -> Comparison:
+def compare(groups: Grouped, against: str | None = "best") -> Comparison:
     """Scores of all configurations, and contests within each section.
 
     Args:
         groups: the runs.
         against: "best", each with the best of its section; "all", each with each; or a
-            configuration, as `model=gru` or `model=gru,optimizer.lr=0.1`, each with that one.
+            configuration, as `model=gru` or `model=gru,optimizer.lr=0.1`, each with that one; None
+            for no contests.
 
     Raises:
-        InputError: no configuration is called so, or more than one.
+        InputError: more than one configuration is called so.
     """
     rng = np.random.default_rng(0)
     scores = [(section, _ranked(section, groups, rng)) for section in groups.sections]
-    pairs = [
-        (section, *pair) for section, ranked in scores for pair in _pairs(ranked, against, groups)
-    ]
-    if not pairs and against not in ("best", "all"):
-        _nobody_is(against, groups.sections)
+    pairs = [(section, *pair) for section, ranked in scores for pair in _pairs(ranked, against)]
     contests = [_contest(groups, *pair, rng=rng) for pair in pairs]
     known = [place for place, contest in enumerate(contests) if contest.p is not None]
     p_values = [contests[place].p or 0.0 for place in known]
@@ -155,7 +152,9 @@ def _ranked(section: Section, groups: Grouped, rng: np.random.Generator) -> list
     return sorted(scores, key=lambda score: (math.isnan(score.mean.value), sign * score.mean.value))
 
 
-def _pairs(ranked: Sequence[Score], against: str, groups: Grouped) -> list[tuple[Score, Score]]:
+def _pairs(ranked: Sequence[Score], against: str | None) -> list[tuple[Score, Score]]:
+    if against is None:
+        return []
     if against == "all":
         return list(combinations(ranked, 2))
     chosen = ranked[:1] if against == "best" else _called(ranked, against)
@@ -175,22 +174,29 @@ def _pairs(ranked: Sequence[Score], against: str, groups: Grouped) -> list[tuple
 
 
 def _called(ranked: Sequence[Score], against: str) -> list[Score]:
+    return [score for score in ranked if _fits(score.configuration.label, against)]
+
+
+def _fits(label: dict[str, str], against: str) -> bool:
     pairs = [word.partition("=") for word in against.split(",")]
-    wanted = {key: value for key, _, value in pairs}
-    return [score for score in ranked if wanted.items() <= score.configuration.label.items()]
+    return {key: value for key, _, value in pairs}.items() <= label.items()
 
 
-def _nobody_is(against: str, sections: Sequence[Section]) -> None:
-    names = dict.fromkeys(
-        ",".join(f"{key}={value}" for key, value in configuration.label.items())
-        for section in sections
+def check_rival(groups: Sequence[Grouped], against: str) -> None:
+    """Raises InputError where `against` is the name of no configuration."""
+    labels = [
+        configuration.label
+        for each in groups
+        for section in each.sections
         for configuration in section.configurations
+    ]
+    if against in ("best", "all") or any(_fits(label, against) for label in labels):
+        return
+    names = [",".join(f"{key}={value}" for key, value in label.items()) for label in labels]
+    raise InputError(
+        f"--against {against} fits no configuration; use best, all, or one of "
+        f"{'; '.join(list(dict.fromkeys(names))[:8])}"
     )
-    if len(names) > 1:
-        raise InputError(
-            f"--against {against} fits no configuration; use best, all, or one of "
-            f"{'; '.join(list(names)[:8])}"
-        )
 
 
 def _contest(

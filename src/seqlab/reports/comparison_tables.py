@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from seqlab.reports.collect import Run
 from seqlab.reports.comparison import Comparison, Contest, Score
 from seqlab.reports.groups import Section
 from seqlab.reports.tables import Table
@@ -23,7 +24,8 @@ def scores_table(comparison: Comparison) -> Table:
         rows.append([*cells, *_numbers(score)])
         raw.append(_raw(comparison.metric, section, score))
     return Table(
-        title=f"{comparison.metric}, {comparison.way} is better{_references(comparison)}",
+        title=f"{comparison.metric}{_data(comparison)}, {comparison.way} is better"
+        + _references(comparison),
         columns=[*problem, *label, "n", "mean", "95 % (t)", "95 % (bootstrap)", "IQM"],
         rows=rows,
         numbers=frozenset(["n", "mean", "95 % (t)", "95 % (bootstrap)", "IQM"]),
@@ -77,21 +79,29 @@ def _numbers(score: Score) -> list[str]:
     ]
 
 
+def _data(comparison: Comparison) -> str:
+    """What was learned, where it is one and the same."""
+    runs = [run for _, scores in comparison.scores for s in scores for run in s.configuration.runs]
+    names = {run.choices.get("data", "") for run in runs}
+    return f" on {names.pop()}" if len(names) == 1 and "" not in names else ""
+
+
 def _references(comparison: Comparison) -> str:
     """What is trivial and what is possible, where it is the same everywhere."""
     told = {
-        tuple(references(section, comparison.metric).items()) for section, _ in comparison.scores
+        tuple(references(score.configuration.runs, comparison.metric).items())
+        for _, scores in comparison.scores
+        for score in scores
     }
     if len(told) != 1:
         return ""
     return "".join(f", {name} {number(value)}" for name, value in next(iter(told)))
 
 
-def references(section: Section, metric: str) -> dict[str, float]:
-    """Trivial and best possible score, where the data knows them of this metric."""
-    run = section.configurations[0].runs[0]
-    known = run.results.get("reference") or {}
-    if metric != f"test/{run.headline}":
+def references(runs: Sequence[Run], metric: str) -> dict[str, float]:
+    """Trivial and best possible score, where the data of runs knows them of this metric."""
+    known = runs[0].results.get("reference") or {}
+    if metric != f"test/{runs[0].headline}":
         return {}
     return {name: known[name] for name in ("trivial", "optimum") if known.get(name) is not None}
 
@@ -145,6 +155,9 @@ def _signed(value: float) -> str:
 
 
 def _chance(contest: Contest) -> str:
+    # Of single runs it would be 0 or 1, whatever the truth.
+    if min(contest.first.n, contest.second.n) < 2:
+        return NOTHING
     return f"{contest.improvement.value:.2f}"
 
 

@@ -77,6 +77,12 @@ class Grouped:
     notes: list[str] = field(default_factory=list)
 
 
+def own_metrics(runs: Sequence[Run]) -> list[str]:
+    """Each run's headline on the test set; the loss where none has one; none of no finished run."""
+    found = headlines(list(runs))
+    return [name for name in found if name != "test/loss"] or found
+
+
 def choose_metrics(runs: Sequence[Run], wanted: Sequence[str]) -> list[str]:
     """The metrics to compare by: those wanted, else each run's headline on the test set.
 
@@ -84,11 +90,7 @@ def choose_metrics(runs: Sequence[Run], wanted: Sequence[str]) -> list[str]:
         InputError: no run has one of them, or neither larger nor smaller values of it are better.
     """
     there = metric_names(list(runs))
-    chosen = list(dict.fromkeys(wanted)) or [
-        name for name in headlines(list(runs)) if name != "test/loss" or "test/loss" in wanted
-    ]
-    if not chosen and "test/loss" in there:
-        chosen = ["test/loss"]
+    chosen = list(dict.fromkeys(wanted)) or own_metrics(runs)
     if not chosen:
         told = f"they have {', '.join(there)}; choose with --metric" if there else "nor any other"
         raise InputError(f"no finished run has the headline metric of its data; {told}")
@@ -138,6 +140,8 @@ def grouped(runs: Sequence[Run], metric: str, by: Sequence[str] = ()) -> Grouped
     rest = [key for key in keys if key not in problem]
     if by and not rest:
         problem, rest = [], list(by)
+    if not rest:  # a single configuration is called by its model
+        rest = [key for key in ("model",) if having[0].value(key)]
     averaged = [key for key in differing if key not in keys]
     sections: dict[tuple[str, ...], dict[tuple[str, ...], Configuration]] = {}
     for run in having:
@@ -148,7 +152,9 @@ def grouped(runs: Sequence[Run], metric: str, by: Sequence[str] = ()) -> Grouped
         configuration.strata.setdefault(_values(run, averaged), []).append(run)
     notes = []
     if len(having) < len(runs):
-        notes.append(f"{len(runs) - len(having)} finished runs have no {metric}")
+        lacking = len(runs) - len(having)
+        verb = "run has" if lacking == 1 else "runs have"
+        notes.append(f"{lacking} finished {verb} no {metric}")
     repeated = sum(map(_without_repeats, _all(sections)))
     if repeated:
         told = "1 run repeats" if repeated == 1 else f"{repeated} runs repeat"

@@ -87,7 +87,9 @@ def _configurations(
         few = f"best {CONFIGURATIONS} of {len(found)}" if len(found) > CONFIGURATIONS else ""
         dots = [_dots(score, comparison, colours) for score in found[:CONFIGURATIONS]]
         name = ", ".join(filter(None, (section.name, few)))
-        panels.append(plots.Panel(name, dots, references(section, comparison.metric)))
+        panels.append(
+            plots.Panel(name, dots, references(found[0].configuration.runs, comparison.metric))
+        )
     if len(scores) > SECTIONS:
         title += f", first {SECTIONS} of {len(scores)}"
     return plots.configurations_plot(panels, title=title, metric=comparison.metric)

@@ -12,6 +12,9 @@ from typing import Any
 from rich.console import Console
 
 from seqlab.reports.collect import Run, changed, headlines, metric_names, sweep_runs
+from seqlab.reports.comparison import compare
+from seqlab.reports.documents import image_names
+from seqlab.reports.groups import grouped, own_metrics
 from seqlab.reports.screen import results_table, summary_table
 from seqlab.reports.seeds import Folded, fold_seeds
 from seqlab.runs.folder import write_atomically
@@ -20,17 +23,18 @@ Rows = list[dict[str, Any]]
 
 
 def report(folder: Path, console: Console | None = None) -> None:
-    """Writes the tables of a sweep into its folder, and prints them.
+    """Writes the tables and plots of a sweep into its folder, and prints the tables.
 
     `results.csv` and, where pyarrow is installed, `results.parquet` have a row a run;
-    `summary.csv` has a row a configuration and metric.
+    `summary.csv` has a row a configuration and metric. Plots (`pictures`) are drawn again only
+    where the results changed.
     """
     console = console or Console()
     runs = sweep_runs(folder)
     if not runs:
         return
     rows = result_rows(runs, folder)
-    write_csv(folder / "results.csv", rows)
+    changed_since = write_csv(folder / "results.csv", rows)
     folded = fold_seeds(runs)
     write_csv(folder / "summary.csv", summary_rows(folded))
     written = ["results.csv", "summary.csv"]
@@ -44,8 +48,13 @@ def report(folder: Path, console: Console | None = None) -> None:
     shown = [entry for entry in folded if entry.metric in headlines(runs)]
     if any(entry.n > 1 for entry in shown):
         console.print(summary_table(shown))
+    plots = draw(folder, runs, again=changed_since)
+    written += plots
     told = f"sweep folder {folder}  ({', '.join(written)}{'; ' if note else ''}{note})"
     console.print(told, soft_wrap=True, highlight=False, markup=False)
+    if len({tuple(entry.changed.items()) for entry in folded}) > 1:
+        told = f"which differences are more than noise   seqlab compare {folder}"
+        console.print(told, soft_wrap=True, highlight=False, markup=False)
 
 
 def result_rows(runs: Sequence[Run], folder: Path) -> Rows:
@@ -82,13 +91,43 @@ def summary_rows(folded: Sequence[Folded]) -> Rows:
     ]
 
 
-def write_csv(path: Path, rows: Rows) -> None:
-    """Writes rows that share their columns; numbers in full, nothing for None."""
+def draw(folder: Path, runs: Sequence[Run], *, again: bool) -> list[str]:
+    """Draws the finished runs by their headline metrics; the names of the pictures.
+
+    Args:
+        folder: where the pictures go.
+        runs: all runs.
+        again: draws what is there already too.
+    """
+    finished = [run for run in runs if run.status == "finished"]
+    if len(finished) < 2:
+        return []
+    there = sorted(path.name for path in folder.glob("*.png"))
+    if there and not again:
+        return there
+    from seqlab.reports.pictures import pictures  # brings matplotlib
+
+    metrics = own_metrics(finished)
+    comparisons = [compare(grouped(finished, metric), against=None) for metric in metrics]
+    images = image_names(comparisons, [pictures(each) for each in comparisons])
+    for name, image in images.items():
+        write_atomically(folder / f"{name}.png", image)
+    return [f"{name}.png" for name in images]
+
+
+def write_csv(path: Path, rows: Rows) -> bool:
+    """Writes rows that share their columns; numbers in full, nothing for None.
+
+    Returns:
+        whether this changed the file.
+    """
+    before = path.read_bytes() if path.is_file() else None
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(path, text.getvalue())
+    return text.getvalue().encode() != before
 
 
 def write_parquet(path: Path, rows: Rows) -> None:

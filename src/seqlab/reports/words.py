@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from seqlab.data.direction import Direction
-from seqlab.reports.collect import Run, overrides
+from seqlab.reports.collect import SHOWN, Run, overrides
 from seqlab.reports.comparison import Comparison, Contest
 from seqlab.reports.groups import Configuration
 
@@ -114,7 +114,7 @@ def command(configuration: Configuration) -> str:
         word
         for word in overrides(runs[0].folder)
         or [f"{key}={value}" for key, value in runs[0].changed.items()]
-        if not word.lstrip("+").startswith(("seed=", "ckpt_path=", "hydra.", "sweep."))
+        if not word.lstrip("+").startswith(("seed=", *SHOWN))
     ]
     strata = list(configuration.strata)
     if len(strata) > 1:  # averaged over other keys: the first of them stands for all
@@ -131,16 +131,15 @@ def summary(comparison: Comparison) -> list[str]:
     for section, scores in comparison.scores:
         best = scores[0]
         where = f"{section.name}: " if section.problem else ""
-        text = f"{where}{best.configuration.name} is best with {number(best.mean.value)}"
+        verb = "is best with" if len(scores) > 1 else "reaches"
+        text = f"{where}{best.configuration.name} {verb} {number(best.mean.value)}"
         if best.mean.low is not None:
             text += f" ({span(best.mean.low, best.mean.high)})"
-        close = [
-            other.second.configuration.name
-            for other in comparison.contests
-            if other.section is section and other.first is best and not other.decided
-        ]
-        if close and len(scores) > 1:
-            rest = f" and {len(close) - 5} more" if len(close) > 5 else ""
-            text += f"; within noise of it: {', '.join(close[:5])}{rest}"
+        rivals = [c for c in comparison.contests if c.section is section and c.first is best]
+        close = [c.second.configuration.name for c in rivals if c.p is not None and not c.decided]
+        unknown = [c.second.configuration.name for c in rivals if c.p is None]
+        for told, names in (("within noise of it", close), ("unknown without seeds", unknown)):
+            rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            text += f"; {told}: {', '.join(names[:5])}{rest}" if names else ""
         lines.append(f"{text}.")
     return lines
