@@ -14,7 +14,6 @@ from tests.conftest import ROOT
 # Sizes that no batch size divides, so that the processes hold unequal shares.
 COMMAND = (
     "model=bigru_attn",
-    "task.class_weights=[1,2]",
     "trainer.accelerator=cpu",
     "trainer.enable_progress_bar=false",
     "trainer.enable_model_summary=false",
@@ -28,11 +27,19 @@ COMMAND = (
 TWO = ("trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp")
 
 
-def test_two_processes_equal_one(train, tmp_path):
-    one = train(*COMMAND, folder=tmp_path / "one")
+@pytest.mark.parametrize(
+    "task",
+    [
+        ("data=magic_token", "task.class_weights=[1,2]"),
+        ("data=reverse", "data.max_length=5", "data.long_lengths=null"),
+    ],
+)
+def test_two_processes_equal_one(train, tmp_path, task):
+    command = (*COMMAND, *task)
+    one = train(*command, folder=tmp_path / "one")
     two = tmp_path / "two"
     done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *COMMAND, *TWO, f"hydra.run.dir={two}"],
+        [sys.executable, str(ROOT / "train.py"), *command, *TWO, f"hydra.run.dir={two}"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -111,7 +111,7 @@ class Seq2SeqMeter(Meter):
         `alignment_accuracy` and `alignment_mass`, of reading the truth.
         """
         scores = {"perplexity": (self.log_loss / self.target_tokens).exp()}
-        if self.brief or not self.outputs:
+        if self.brief or not len(self.output_lengths):  # a tensor, once devices are gathered
             return scores
         scores["free_loss"] = self.free_sum / self.count
         outputs, output_lengths = self._padded("outputs", "output_lengths")
