@@ -149,7 +149,7 @@ def test_adding():
     ("changes", "match"),
     [
         ({"val_steps": 5}, "val_steps=5 is shorter than the horizon"),
-        ({"horizon": 0}, "data.horizon=0"),
+        ({"horizon": 0}, r"task\.horizon=0"),
         ({"min_window": 30}, "min_window=30"),
         ({"length": 70}, "series '0' ends at 69 after 70 values, but 80 are needed"),
         ({"constant": "maybe"}, "data.constant"),

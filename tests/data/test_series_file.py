@@ -97,7 +97,27 @@ def test_a_file_that_is_not_there_or_empty(write):
         _ = write(HEADER).store
 
 
+def test_a_file_that_is_no_text(tmp_path):
+    path = tmp_path / "picture.csv"
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(InputError, match="no text in UTF-8"):
+        _ = SeriesFile(path=str(path), targets=["x"], **SMALL).store
+
+
+@pytest.mark.parametrize("value", ["-2", "2.5"])
+def test_the_first_value_that_is_no_count_is_named(write, value):
+    text = HEADER + lines("north", 12, 5.0) + lines("south", 12, 5.0)
+    assert not write(text).spec.series.no_count
+    row = text.splitlines()[17].split(",")
+    place = f"series 'south' at {row[1]} is {value}"
+    row[2] = value
+    changed = text.replace(text.splitlines()[17], ",".join(row))
+    assert write(changed).spec.series.no_count == place
+
+
 def test_settings(write):
+    with pytest.raises(InputError, match=r"data\.targets=sales must be a list; use .*\[sales\]"):
+        write(HEADER, targets="sales")
     with pytest.raises(InputError, match=r"data\.targets is empty"):
         write(HEADER, targets=[])
     with pytest.raises(InputError, match=r"data\.headline"):

@@ -181,7 +181,8 @@ class SeriesSpec:
         covariate_scale: their standard deviations, 1 where constant.
         smallest: the smallest value of any series.
         smallest_at: its series and time, to name it in errors.
-        integral: all values are whole numbers.
+        no_count: the first value that is no whole number from 0 on, with its series and time, to
+            name it in errors; empty where all are counts.
         names: a printable name for each series.
     """
 
@@ -197,7 +198,7 @@ class SeriesSpec:
     covariate_scale: tuple[float, ...] = ()
     smallest: float = float("-inf")
     smallest_at: str = ""
-    integral: bool = False
+    no_count: str = ""
     names: tuple[str, ...] = ()
 
 

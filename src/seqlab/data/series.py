@@ -75,6 +75,13 @@ class SeriesStore:
         """The time stamp of a series' value, to print."""
         return str(self.first_times[series] + position * self.time_steps[series])
 
+    def place(self, row: int) -> str:
+        """The series and the time of a row of `values`, to print."""
+        series = int(torch.searchsorted(self.starts, row, right=True)) - 1
+        return (
+            f"series {self.names[series]!r} at {self.time(series, row - int(self.starts[series]))}"
+        )
+
     def head(self, lengths: Tensor) -> SeriesStore:
         """The first `lengths[i]` values of each series i, as if the rest had not happened yet.
 
@@ -225,8 +232,8 @@ def _clock(one: Series, length: int) -> tuple[Any, Any]:
         place = int(np.flatnonzero(steps != step)[0])
         raise InputError(
             f"series {one.name!r} is irregular: {times[place]} is followed by {times[place + 1]}, "
-            f"but the usual step is {step}; insert the times left out with NaN as value, and set "
-            "missing=mask"
+            f"but the usual step is {step}; insert the times left out without a value (NaN, or "
+            "nothing in a file), and set data.missing=mask"
         )
     return times[0], steps[0]
 
@@ -237,7 +244,7 @@ def _check_values(name: str, values: np.ndarray, missing: str, first: Any, step:
         place = int(np.flatnonzero(~finite.all(axis=1))[0])
         raise InputError(
             f"series {name!r} has no finite value at {first + place * step}; fill it in, or set "
-            "missing=mask (and NaN for infinite values)"
+            "data.missing=mask (and NaN for infinite values)"
         )
     if not finite.any(axis=0).all():
         raise InputError(f"series {name!r} has no value at all in some channel; leave it out")

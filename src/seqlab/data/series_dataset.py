@@ -53,7 +53,8 @@ class SeriesDataset(ABC):
     constant: Literal["error", "keep"] = "error"
 
     def __post_init__(self) -> None:
-        for name in ("window", "horizon", "stride"):
+        check_at_least("task.horizon", self.horizon)
+        for name in ("window", "stride"):
             check_at_least(f"data.{name}", getattr(self, name))
         for name in ("val_steps", "test_steps"):
             if getattr(self, name) < self.horizon:
@@ -146,8 +147,8 @@ class SeriesDataset(ABC):
         store = self.store
         location, scale = self._covariate_statistics(store)
         low = int(store.values.nan_to_num(torch.inf).amin(dim=1).argmin())
-        series = int(torch.searchsorted(store.starts, low, right=True)) - 1
-        position = low - int(store.starts[series])
+        wrong = (store.values < 0) | (store.values != store.values.round())
+        wrong = (wrong & store.values.isfinite()).nonzero()
         sizes = [0 if part is None else part.shape[1] for part in (store.past, store.known)]
         finite = store.values[~store.values.isnan()]
         return Spec(
@@ -169,8 +170,10 @@ class SeriesDataset(ABC):
                 covariate_location=tuple(location.tolist()),
                 covariate_scale=tuple(scale.tolist()),
                 smallest=float(finite.min()),
-                smallest_at=f"series {store.names[series]!r} at {store.time(series, position)}",
-                integral=bool((finite == finite.round()).all()),
+                smallest_at=store.place(low),
+                no_count=f"{store.place(int(wrong[0, 0]))} is {store.values[tuple(wrong[0])]:g}"
+                if len(wrong)
+                else "",
                 names=store.names,
             ),
         )

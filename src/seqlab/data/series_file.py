@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,11 @@ class SeriesFile(SeriesDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_at_least("data.period", self.period)
+        for name in ("targets", "past", "known", "static"):
+            if isinstance(columns := getattr(self, name), str):
+                raise InputError(
+                    f"data.{name}={columns} must be a list; use data.{name}=[{columns}]"
+                )
         if not self.targets:
             raise InputError("data.targets is empty; name at least one column to forecast")
         if self.headline not in ("mse", "mae", "mase"):
@@ -87,17 +93,18 @@ class SeriesFile(SeriesDataset):
         wanted = [*self.targets, *self.past, *self.known, *self.static]
         wanted += [name for name in (self.time_column, self.series_column) if name is not None]
         found: dict[str, list[tuple[int, dict[str, str]]]] = {}
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or ()
-            for name in wanted:
-                if name not in columns:
-                    raise InputError(
-                        f"{self.path} has no column {name!r}; it has {', '.join(columns)}"
-                    )
-            for line in reader:
-                name = line[self.series_column] if self.series_column else path.stem
-                found.setdefault(name, []).append((reader.line_num, line))
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            raise InputError(f"{self.path} is no text in UTF-8; save it as CSV in UTF-8") from None
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = reader.fieldnames or ()
+        for name in wanted:
+            if name not in columns:
+                raise InputError(f"{self.path} has no column {name!r}; it has {', '.join(columns)}")
+        for line in reader:
+            name = line[self.series_column] if self.series_column else path.stem
+            found.setdefault(name, []).append((reader.line_num, line))
         if not found:
             raise InputError(f"{self.path} holds no line below its header")
         return found

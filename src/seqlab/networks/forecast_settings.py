@@ -82,10 +82,8 @@ def _check_regression(wrong: dict[str, object]) -> None:
 
 
 def _check_counts(series: SeriesSpec) -> None:
-    if series.smallest < 0 or not series.integral:
-        found = f"{series.smallest_at} is {series.smallest}"
+    if series.no_count:
         raise InputError(
             "task.head=negative_binomial needs whole numbers from 0 on, but "
-            f"{found if series.smallest < 0 else 'some values are fractions'}; use "
-            "task.head=gaussian, student_t or quantile"
+            f"{series.no_count}; use task.head=gaussian, student_t or quantile"
         )
