@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import resource
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +27,12 @@ from seqlab.runs.folder import RunFolder, write_atomically
 CONF = str(Path(__file__).parents[2] / "conf")
 
 
-# Where the process that can be killed finds its configuration.
+# Where the processes that can be killed find their configuration.
 CONF_OF_SCRIPT = "SEQLAB_TEST_CONF"
+# In a sweep's folder: what counting jobs do half-way, as {seed: word}, see `misbehave`.
+BAD = "bad.json"
+# Set where submitit's pickled results shall get lost.
+LOSE = "SEQLAB_TEST_LOSE"
 
 
 def write_conf(folder: Path) -> Path:
@@ -55,16 +63,22 @@ def count_slowly(config: DictConfig) -> None:
     """Counts to ten, saves after each number, and goes on from what it saved.
 
     Its result depends on every number and on the seed. Beside the folder it keeps a list of all
-    that was begun and counted.
+    that was begun, where, and from which number.
     """
+    seqlab.runs.folder.environment = dict  # asks torch, which takes long to import
     with RunFolder(HydraConfig.get().runtime.output_dir, config) as folder:
+        wishes = folder.path.parent / BAD
+        bad = json.loads(wishes.read_text()).get(str(config.seed)) if wishes.exists() else None
         log = folder.path.parent / "log.txt"
         saved = folder.path / "checkpoints" / "last.ckpt"
         saved.parent.mkdir(exist_ok=True)
         state = {"number": 0, "sum": config.seed}
         if config.ckpt_path == "last":
             state = json.loads(saved.read_text())
-        _append(log, {"job": folder.path.name, "from": state["number"]})
+        shown = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "CUDA_VISIBLE_DEVICES")
+        entry = {"job": folder.path.name, "from": state["number"], "pid": os.getpid()}
+        _append(log, entry | {name: os.environ.get(name) for name in shown})
+        sys.stdout.write("counting\n")
         while state["number"] < 10:
             state = {
                 "number": state["number"] + 1,
@@ -72,7 +86,36 @@ def count_slowly(config: DictConfig) -> None:
             }
             time.sleep(0.003)
             write_atomically(saved, json.dumps(state))
+            if state["number"] == 5 and bad is not None:
+                misbehave(bad)
         folder.end("finished", metrics={"test/loss": state["sum"]})
+    if os.environ.get(LOSE):
+        atexit.register(_lose, Path(os.environ["SUBMITIT_FOLDER"]))
+
+
+def _lose(folder: Path) -> None:
+    for path in folder.glob("*_result.pkl"):
+        path.unlink()
+
+
+def misbehave(how: str) -> None:
+    if how == "raise":
+        raise RuntimeError("something broke")
+    if how == "exit":
+        os._exit(3)
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "memory":
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 32, before[1]))
+        try:
+            bytearray(1 << 33)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+    if how == "doze":
+        time.sleep(8)
+    if how == "wait":
+        time.sleep(60)
 
 
 def _append(path: Path, entry: dict[str, Any]) -> None:
@@ -81,7 +124,6 @@ def _append(path: Path, entry: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    seqlab.runs.folder.environment = dict  # asks torch, which takes long to import
     conf = os.environ[CONF_OF_SCRIPT]
     main = hydra.main(version_base="1.3", config_path=conf, config_name="train")
     seqlab.config.run(main(count_slowly))

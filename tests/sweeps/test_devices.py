@@ -6,7 +6,7 @@ import csv
 
 import pytest
 
-from tests.sweeps.test_kill import finish
+from tests.sweeps.commands import finish
 
 
 @pytest.mark.slow

@@ -2,75 +2,32 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.sweeps.sweeping import CONF_OF_SCRIPT, write_conf
+from tests.sweeps.commands import COUNTING, alive, await_until, begun, finish, metrics, start
 
-JOBS = ("model=rnn,gru", "seed=1,2")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _conf(tmp_path_factory):
-    """The counting script's configuration."""
-    with pytest.MonkeyPatch.context() as patch:
-        conf = write_conf(tmp_path_factory.mktemp("sweeps") / "conf")
-        patch.setenv(CONF_OF_SCRIPT, str(conf))
-        yield
-
-
-def start(folder: Path, script: str, *words: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, script, "-m", *words, f"hydra.sweep.dir={folder}"],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-def finish(folder: Path, *command: str) -> None:
-    running = start(folder, *command)
-    _, errors = running.communicate(timeout=600)
-    assert running.returncode == 0, errors
-
-
-def metrics(folder: Path) -> dict[tuple[str, str], dict[str, str]]:
-    with (folder / "results.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert {row["status"] for row in rows} == {"finished"}
-    changing = ("run", "seconds", "reason")
-    return {
-        (row["model"], row["seed"]): {k: v for k, v in row.items() if k not in changing}
-        for row in rows
-    }
-
-
-def begun(folder: Path) -> list[dict]:
-    path = folder / "log.txt"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+LAUNCHERS = {
+    "serial": (),
+    "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
+    "submitit": ("hydra/launcher=submitit_local", "hydra.launcher.n_jobs=2"),
+}
 
 
 def kill_in_a_job(folder: Path, wait: float, *command: str) -> set[str]:
     """Kills a sweep `wait` seconds after it begins its next job; the jobs then finished."""
     before = len(begun(folder))
     running = start(folder, *command)
-    deadline = time.monotonic() + 300
-    while len(begun(folder)) == before and running.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
+    await_until(lambda: len(begun(folder)) > before or running.poll() is not None)
     time.sleep(wait)
     running.kill()
     running.communicate()
+    # No worker lives longer, or it would write where the next sweep does.
+    await_until(lambda: not any(alive(entry["pid"]) for entry in begun(folder)), seconds=20)
     return {
         path.parent.name
         for path in folder.glob("*/results.json")
@@ -78,46 +35,43 @@ def kill_in_a_job(folder: Path, wait: float, *command: str) -> set[str]:
     }
 
 
-COUNTING = (str(ROOT / "tests" / "sweeps" / "sweeping.py"), *JOBS)
-
-
-@pytest.fixture(scope="module")
-def counted(tmp_path_factory):
-    """The sweep of counting jobs in one go."""
-    folder = tmp_path_factory.mktemp("counted")
-    finish(folder, *COUNTING)
-    return metrics(folder)
-
-
-def check_survives(folder: Path, kills: list[float], counted: dict) -> None:
+def check_survives(folder: Path, kills: list[float], counted: dict, launcher: str) -> None:
+    command = (*COUNTING, *LAUNCHERS[launcher])
     for wait in kills:
-        finished = kill_in_a_job(folder, wait, *COUNTING)
+        finished = kill_in_a_job(folder, wait, *command)
         seen = len(begun(folder))
         # What is begun later must not be among what is finished now.
         (folder / "seen.json").write_text(json.dumps([sorted(finished), seen]))
         if len(finished) == len(counted):
             break
-    finish(folder, *COUNTING)
+    finish(folder, *command)
     assert metrics(folder) == counted
     finished, seen = json.loads((folder / "seen.json").read_text())
-    later = begun(folder)[seen:]
-    assert not {entry["job"] for entry in later} & set(finished)
-    assert {entry["job"] for entry in later} | set(finished) >= {
-        path.name for path in folder.iterdir() if path.is_dir()
-    }
+    later = {entry["job"] for entry in begun(folder)[seen:]}
+    assert not later & set(finished)
+    jobs = {path.parent.name for path in folder.glob("*/job.json")}
+    assert len(jobs) == len(counted)
+    assert later | set(finished) == jobs
 
 
-def test_a_killed_sweep_finishes(tmp_path, counted):
-    """Killed in its first job's counting: that job goes on from what it saved."""
-    check_survives(tmp_path, [0.03], counted)
+@pytest.mark.parametrize("launcher", ["serial", "joblib"])
+def test_a_killed_sweep_finishes(tmp_path, counted, launcher):
+    """Killed while its first job counts, which goes on from what it saved."""
+    check_survives(tmp_path, [0.03], counted, launcher)
+    first = begun(tmp_path)[0]["job"]
+    assert [entry["from"] > 0 for entry in begun(tmp_path) if entry["job"] == first] == [
+        False,
+        True,
+    ]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("launcher", LAUNCHERS)
 @pytest.mark.parametrize("seed", range(5))
-def test_killed_again_and_again(tmp_path, counted, seed):
+def test_killed_again_and_again(tmp_path, counted, seed, launcher):
     """Four kills a sweep, at moments from the start of a job to well into the next ones."""
     moments = random.Random(seed)
-    check_survives(tmp_path, [moments.uniform(0, 0.4) for _ in range(4)], counted)
+    check_survives(tmp_path, [moments.uniform(0, 0.4) for _ in range(4)], counted, launcher)
 
 
 TRAINING = (

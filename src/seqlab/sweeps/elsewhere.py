@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hydra import version
 from hydra.core.utils import JobRuntime, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -50,6 +51,7 @@ class Parcel:
         owner: the process without which it shall not live.
         script: what is run as `python script …` where a job starts further processes.
         directory: where the command was given; paths of the configuration are relative to it.
+        version_base: the version whose ways Hydra is asked for.
     """
 
     job: Job
@@ -59,6 +61,7 @@ class Parcel:
     owner: Process | None = None
     script: str = field(default_factory=lambda: str(Path(sys.argv[0]).absolute()))
     directory: str = field(default_factory=lambda: str(Path.cwd()))
+    version_base: str = field(default_factory=lambda: str(version.getbase()))
 
     def __call__(self) -> str | None:
         """Runs the job in this process; the reason if it failed."""
@@ -71,6 +74,7 @@ class Parcel:
         sys.argv = [self.script]
         # Lightning starts a job's further processes as it finds this one to be started.
         sys.modules["__main__"].__spec__ = None
+        version.setbase(self.version_base)
         setup_globals()
         importlib.import_module("seqlab.config")  # registers our resolvers
         config = self.job.config()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from seqlab.sweeps.options import number, text
 
 # Seconds that a cluster has to answer, and that jobs have to end after Ctrl-C.
 ANSWER, GRACE = 5.0, 60.0
+LOOPBACK = ("127.", "localhost:", "[::1]:")
 
 
 class RayWorkers(Workers):
@@ -33,6 +35,9 @@ class RayWorkers(Workers):
         self.address = text("address", address)
         self.num_cpus = number("num_cpus", num_cpus)
         self.num_gpus = number("num_gpus", num_gpus, -1e-9)
+        if self.address.startswith(LOOPBACK):
+            # Ray, which reads this when it is imported, would look at the machine's other address.
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         require("ray", "ray", "ray")
         self._connected = False
         self._running: dict[Any, Job] = {}
@@ -59,7 +64,8 @@ class RayWorkers(Workers):
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"hydra.launcher.address={self.address}: no Ray cluster answers there; start one "
-                "with `ray start --head`, or give the address of its head as host:port"
+                "with `ray start --head`, give the address of its head as host:port, or set "
+                "RAY_AUTH_MODE=token for one that asks for a token"
             ) from error
         self._connected = True
 
