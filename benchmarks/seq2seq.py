@@ -110,6 +110,41 @@ class TidyLoop(nn.Module):
         return self.output(torch.stack(outputs, 1)), None
 
 
+def bahdanau_products():
+    """The matrix products alone that a step with Bahdanau's attention cannot do without."""
+    rows, width = BATCH * LENGTH, HIDDEN
+    encoder = nn.LSTM(width, width, batch_first=True)
+    embedded = torch.randn(BATCH, LENGTH, width, requires_grad=True)
+    # rows, inputs, outputs: embeddings, keys, readout and output layer of all steps at once …
+    whole = [(rows, width, 4 * width), (rows, width, width), (rows, 2 * width, width)]
+    whole += [(rows, width, VOCABULARY)]
+    # … and query, and context with state, step by step; their weights' gradients at once.
+    stepped = [(BATCH, width, width), (BATCH, 2 * width, 4 * width)]
+
+    def operands(count, inputs, outputs):
+        return torch.randn(count, inputs), torch.randn(outputs, inputs), torch.randn(count, outputs)
+
+    whole, at_once, stepped = (
+        [operands(*sizes) for sizes in part]
+        for part in (whole, [(rows, i, o) for _, i, o in stepped], stepped)
+    )
+
+    def run():
+        encoder(embedded)[0].sum().backward()
+        for inputs, weight, gradient in whole:
+            inputs @ weight.T
+            gradient @ weight
+            gradient.T @ inputs
+        for _ in range(LENGTH):
+            for inputs, weight, gradient in stepped:
+                inputs @ weight.T
+                gradient @ weight
+        for inputs, _, gradient in at_once:
+            gradient.T @ inputs
+
+    return run
+
+
 def training(repeats=7):
     torch.manual_seed(0)
     inputs, targets = (torch.randint(4, VOCABULARY, (BATCH, LENGTH)) for _ in range(2))
@@ -134,6 +169,7 @@ def training(repeats=7):
         model(inputs, lengths, targets)[0].sum().backward()
 
     steps["two recurrences"] = bare
+    steps["Bahdanau's matrix products alone"] = bahdanau_products()
     times = interleaved(steps, repeats=repeats, warmup=1, clock=time.process_time)
     print(
         f"training step, hidden {HIDDEN}, batch {BATCH}, lengths {LENGTH}, vocabulary {VOCABULARY}"
@@ -148,6 +184,7 @@ def training(repeats=7):
         ("Luong after the cell", both, "≤ 1.6, without their output layer"),
         ("Bahdanau", times["tidy Bahdanau loop"], "≤ 0.5"),
         ("Bahdanau, readout fed too", times["tidy Bahdanau loop"], "≤ 0.5"),
+        ("Bahdanau's matrix products alone", times["tidy Bahdanau loop"], "none: the floor"),
     ]:
         print(f"  {name:36}{times[name] / peer:8.2f} × (claim {claim})")
 
