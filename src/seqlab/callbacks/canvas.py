@@ -143,18 +143,18 @@ class Canvas:
 
     def colour_bar(self, x: int, y: int, low: float, high: float, name: str) -> None:
         """A lying scale of the colour map: its name, and the values at both ends."""
-        for text in (name, f"{low:g}"):
+        for text in (name, f"{low:.3g}"):
             self.text(x, y, text, size=SMALL, colour=MUTED)
             x += text_width(text, SMALL) + 8
         ramp = Image.fromarray(np.broadcast_to(colour_table()[::2], (12, 128, 3)).copy())
         self.image.paste(ramp, (x, y - 6))
         self.frame((x, y - 6, x + 128, y + 6), LINE, 1)
-        self.text(x + 136, y, f"{high:g}", size=SMALL, colour=MUTED)
+        self.text(x + 136, y, f"{high:.3g}", size=SMALL, colour=MUTED)
 
 
 def colour_bar_width(low: float, high: float, name: str) -> int:
     """Pixels that `Canvas.colour_bar` takes."""
-    return 160 + sum(text_width(text, SMALL) for text in (name, f"{low:g}", f"{high:g}"))
+    return 160 + sum(text_width(text, SMALL) for text in (name, f"{low:.3g}", f"{high:.3g}"))
 
 
 @cache

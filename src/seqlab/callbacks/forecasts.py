@@ -196,7 +196,7 @@ def _fan(
         name = names[int(batch.context.series[row])]
         age = int(batch.context.age[row])
     return Fan(
-        name=f"{name}, cut after {age}",
+        name=f"series {name}, after {age} values",
         history=first_channel(batch.inputs[:, : int(batch.lengths[row])]),
         truth=first_channel(batch.targets),
         point=first_channel(prediction.forecast.point()),

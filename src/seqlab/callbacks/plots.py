@@ -46,7 +46,8 @@ def fan_chart(fans: Sequence[Fan], title: str) -> Image.Image:
         past = np.arange(1 - len(fan.history), 1)
         ahead = np.arange(1, len(fan.point) + 1)
         axis.plot(past, fan.history, color=TRUTH, linewidth=1.2, label="history and truth")
-        axis.plot(ahead, fan.truth, color=TRUTH, linewidth=1.2, linestyle="--")
+        truth = np.append(fan.history[-1:], fan.truth)
+        axis.plot(np.append(0, ahead), truth, color=TRUTH, linewidth=1.2, linestyle="--")
         for number, (label, (lower, upper)) in enumerate(fan.bounds.items()):
             axis.fill_between(
                 ahead, lower, upper, color=MODEL, alpha=0.15 + 0.15 * number, lw=0, label=label
