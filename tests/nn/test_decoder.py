@@ -11,7 +11,6 @@ from seqlab.nn.attention import (
     MultiheadAttention,
     ScaledDotAttention,
 )
-from seqlab.nn.coverage import coverage_loss
 from seqlab.nn.decoder import Decoder
 
 ATTENTIONS = [
@@ -138,21 +137,6 @@ def test_coverage_by_written_out_sums():
         torch.testing.assert_close(whole.weights[:, step], alpha, atol=1e-6, rtol=1e-5)
         covered = covered + alpha
     assert covered.max() > 1  # the coverage mattered
-
-
-def test_coverage_loss_by_written_out_sums():
-    torch.manual_seed(0)
-    weights = torch.rand(2, 3, 4).softmax(-1)
-    mask = torch.tensor([[True, True, True], [True, True, False]])
-    total, count = 0.0, 0
-    for row in range(2):
-        for step in range(3):
-            if mask[row, step]:
-                count += 1
-                for i in range(4):
-                    seen = sum(float(weights[row, before, i]) for before in range(step))
-                    total += min(float(weights[row, step, i]), seen)
-    assert coverage_loss(weights, mask).item() == pytest.approx(total / count, rel=1e-5)
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -1,0 +1,41 @@
+"""What a decoder has looked at already, by written-out sums."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from seqlab.nn.additive_score import exponentials
+from seqlab.nn.attention import Prepared
+from seqlab.nn.coverage import coverage_loss, covered
+
+
+def test_keys_are_shifted_by_the_weight_that_they_had():
+    torch.manual_seed(0)
+    keys, coverage, weight = torch.randn(2, 3, 4), torch.rand(2, 3), torch.randn(4)
+    shifted = covered(Prepared(keys, keys, exponentials(keys)), coverage, weight)
+    heads = keys.unflatten(-1, (2, 2)).transpose(1, 2)
+    by_head = covered(Prepared(heads, heads), coverage, weight)
+    for row in range(2):
+        for place in range(3):
+            expected = keys[row, place] + coverage[row, place] * weight
+            torch.testing.assert_close(shifted.keys[row, place], expected)
+            torch.testing.assert_close(by_head.keys[row, :, place].flatten(), expected)
+    torch.testing.assert_close(shifted.factors, torch.exp(2 * shifted.keys))
+    assert shifted.values is keys
+    assert by_head.factors is None
+
+
+def test_coverage_loss_by_written_out_sums():
+    torch.manual_seed(0)
+    weights = torch.rand(2, 3, 4).softmax(-1)
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    total, count = 0.0, 0
+    for row in range(2):
+        for step in range(3):
+            if mask[row, step]:
+                count += 1
+                for i in range(4):
+                    seen = sum(float(weights[row, before, i]) for before in range(step))
+                    total += min(float(weights[row, step, i]), seen)
+    assert coverage_loss(weights, mask).item() == pytest.approx(total / count, rel=1e-5)
