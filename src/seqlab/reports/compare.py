@@ -85,10 +85,10 @@ def show(found: Found) -> None:
     for comparison in found.comparisons:
         console.print()
         console.print(on_screen(scores_table(comparison), ROWS))
-        if comparison.contests:
+        if any(contest.p is not None for contest in comparison.contests):
             console.print(on_screen(contests_table(comparison), ROWS))
-            for line in shown_lines(comparison, VERDICTS):
-                say(f"• {line}")
+        for line in shown_lines(comparison, VERDICTS):
+            say(f"• {line}")
         for reason in dict.fromkeys(c.why_not for c in comparison.contests if c.why_not):
             say(f"• No test on the same examples: {reason}.")
         for note in comparison.notes:

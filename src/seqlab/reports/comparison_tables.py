@@ -50,7 +50,7 @@ def contests_table(comparison: Comparison) -> Table:
         ]
         for contest in comparison.contests
     ]
-    numbers = ["difference", "95 %", "p (Holm)", "P(better)", "p (ex.)"]
+    numbers = ["diff.", "95 %", "p (Holm)", "P(better)", "p (ex.)"]
     return Table(
         title=f"Differences in {comparison.metric}",
         columns=[*problem, "first", "second", *numbers],
@@ -163,11 +163,17 @@ def _chance(contest: Contest) -> str:
 
 def shown_lines(comparison: Comparison, most: int) -> Sequence[str]:
     """The verdicts, so many at most, and a word about the rest."""
-    lines = [verdict(contest, comparison.way) for contest in comparison.contests]
-    sections = [
-        f"{contest.section.name}: " if contest.section.problem else ""
-        for contest in comparison.contests
+    known = [contest for contest in comparison.contests if contest.p is not None]
+    lines = [
+        (f"{contest.section.name}: " if contest.section.problem else "")
+        + verdict(contest, comparison.way)
+        for contest in known
     ]
-    lines = [f"{where}{line}" for where, line in zip(sections, lines, strict=True)]
+    unknown = len(comparison.contests) - len(known)
+    if unknown:
+        lines.append(
+            f"{unknown} of {len(comparison.contests)} differences are of single runs, with no test "
+            "examples to go by: whether they are noise is unknown; add seeds."
+        )
     left = len(lines) - most
     return lines if left <= 0 else [*lines[:most], f"… and {left} more; --output DIR has all"]

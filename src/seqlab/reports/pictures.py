@@ -8,7 +8,7 @@ import numpy as np
 
 from seqlab.reports import plots
 from seqlab.reports.collect import Run
-from seqlab.reports.comparison import Comparison, Score
+from seqlab.reports.comparison import Comparison, Contest, Score
 from seqlab.reports.comparison_tables import references
 from seqlab.reports.curves import band, curve_metric
 from seqlab.reports.groups import Section
@@ -135,18 +135,24 @@ def _contests(
             f"{contest.section.name}: " * bool(contest.section.problem)
             + f"{contest.first.configuration.name} − {contest.second.configuration.name}",
             contest.difference.value,
-            contest.difference.low,
-            contest.difference.high,
+            *_interval(contest),
             contest.decided,
         )
         for contest in comparison.contests
-        if np.isfinite(contest.difference.value)
+        if np.isfinite(contest.difference.value) and contest.p is not None
     ]
     if not rows:
         return None
     few = f", {CONTESTS} of {len(rows)}" if len(rows) > CONTESTS else ""
     title = f"Differences, with their 95 % intervals{few}"
     return plots.contests_plot(rows[:CONTESTS], title=title, metric=comparison.metric)
+
+
+def _interval(contest: Contest) -> tuple[float | None, float | None]:
+    """Over seeds, and of single runs over test examples."""
+    if contest.difference.low is None and contest.examples is not None:
+        return contest.examples.difference.low, contest.examples.difference.high
+    return contest.difference.low, contest.difference.high
 
 
 def _columns(

@@ -72,12 +72,21 @@ def configurations_plot(panels: Sequence[Panel], *, title: str, metric: str) -> 
     for axis, panel in zip(axes, panels, strict=True):
         for place, dots in enumerate(panel.dots):
             shift = np.linspace(-0.16, 0.16, len(dots.values)) if len(dots.values) > 1 else 0.0
+            several = len(dots.values) > 1
+            size, strength = (16, 0.55) if several else (40, 1.0)
             axis.scatter(
-                dots.values, place + shift, s=16, color=dots.colour, alpha=0.55, lw=0, zorder=3
+                dots.values,
+                place + shift,
+                s=size,
+                color=dots.colour,
+                alpha=strength,
+                lw=0,
+                zorder=3,
             )
             if dots.low is not None and dots.high is not None:
                 axis.plot([dots.low, dots.high], [place] * 2, color=dots.colour, lw=2, zorder=2)
-            axis.plot(dots.mean, place, "|", color=INK, ms=13, mew=2, zorder=4)
+            if several:
+                axis.plot(dots.mean, place, "|", color=INK, ms=13, mew=2, zorder=4)
         axis.set_yticks(range(len(panel.dots)), [dots.name for dots in panel.dots])
         axis.set_ylim(len(panel.dots) - 0.4, -0.6)
         axis.grid(axis="x", color=PALE, lw=0.7)
@@ -214,7 +223,8 @@ def contests_plot(
     reach = 3 * max(abs(value) for _, value, *_ in contests) or 1.0
     ends = [0.0, *(end for _, *values, _ in contests for end in values if end is not None)]
     low, high = max(min(ends), -reach), min(max(ends), reach)
-    axis.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    room = 0.05 * (high - low) or reach
+    axis.set_xlim(low - room, high + room)
     axis.set_yticks(range(len(contests)), [name for name, *_ in contests])
     axis.set_ylim(len(contests) - 0.4, -0.6)
     axis.grid(axis="x", color=PALE, lw=0.7)
@@ -282,14 +292,14 @@ def parallel_plot(
     axis.text(end, 1.07, metric, ha="center", fontsize=9, color=INK)
     paths = np.stack(heights, axis=1)
     fine = np.linspace(0, end, 24 * end + 1)
-    norm = Normalize(high, low) if smaller else Normalize(low, high)
+    norm, shades = Normalize(low, high), RANGE.reversed() if smaller else RANGE
     lines = [np.stack([fine, _smooth(paths[row], fine)], axis=1) for row in order]
-    colours = RANGE(norm(values[order]))
+    colours = shades(norm(values[order]))
     axis.add_collection(LineCollection(lines, colors=colours, lw=1.3, alpha=0.85))
     axis.set_xlim(-0.55, end + 0.4)
     axis.set_ylim(-0.06, 1.14)
     axis.set_axis_off()
-    bar = figure.colorbar(ScalarMappable(norm, RANGE), ax=axis, fraction=0.03, pad=0.02)
+    bar = figure.colorbar(ScalarMappable(norm, shades), ax=axis, fraction=0.03, pad=0.02)
     bar.set_label("better is darker", fontsize=8)
     bar.ax.tick_params(labelsize=8)
     return _png(figure)
@@ -314,7 +324,7 @@ def _heights(texts: Sequence[str]) -> tuple[np.ndarray, list[tuple[str, float]]]
         shown = distinct if len(distinct) <= 12 else distinct[:: -(-len(distinct) // 12)]
         return np.array([place[text] for text in texts]), [(name, place[name]) for name in shown]
     low, high = numbers.min(), numbers.max()
-    logarithmic = low > 0 and high / low >= 30
+    logarithmic = low > 0 and high / low >= 100
     numbers, low, high = (np.log10(part) if logarithmic else part for part in (numbers, low, high))
     marks = [low + part * (high - low) for part in np.linspace(0, 1, 5)]
     names = [f"{10**mark if logarithmic else mark:.3g}" for mark in marks]

@@ -51,6 +51,8 @@ def contrast(parts: Sequence[tuple[float, np.ndarray]]) -> Estimate:
         nothing varies, which tells nothing of how it would.
     """
     value = math.fsum(c * float(values.mean()) for c, values in parts)
+    if abs(value) < 1e-14 * max(abs(values).max() for _, values in parts):
+        value = 0.0  # what rounding leaves of equal means
     if min(len(values) for _, values in parts) < 2 or not math.isfinite(value):
         return Estimate(value)
     from scipy.special import stdtr, stdtrit

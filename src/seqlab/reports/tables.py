@@ -138,18 +138,17 @@ def on_screen(table: Table, most: int) -> rich.table.Table:
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
         caption=f"… and {left} more rows; --output DIR writes all" if left > 0 else None,
         caption_justify="left",
     )
-    for name, column in zip(table.columns, zip(*table.rows, strict=True), strict=True):
+    for name in table.columns:
         right = name in table.numbers
-        # Numbers stay in one piece; names give way.
-        wide = max(len(name), *map(len, column)) if right else None
         shown.add_column(
             Text(last_word(name, table.columns)),
             justify="right" if right else "left",
             overflow="fold",
-            min_width=wide,
+            no_wrap=right,  # numbers stay in one piece; names give way
         )
     for number, row in enumerate(table.rows[:most]):
         shown.add_row(*map(Text, row), style="bold" if number in table.bold else None)

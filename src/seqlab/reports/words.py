@@ -38,7 +38,7 @@ def p_text(p: float | None) -> str:
 
 def last_word(name: str, others: Iterable[str]) -> str:
     """`lr` of the key `optimizer.lr`, unless another of the names ends so too."""
-    last = name.rpartition(".")[2] if re.fullmatch(r"[\w./@]+", name) else name
+    last = name.rpartition(".")[2] if re.fullmatch(r"[\w/@]+(\.[\w/@]+)+", name) else name
     alike = [other for other in others if other.rpartition(".")[2] == last]
     return last if len(alike) == 1 else name
 

@@ -1,0 +1,99 @@
+"""Pictures of ordinary and of odd runs: each can be drawn, and shows something."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seqlab.reports import plots
+from seqlab.reports.compare import compare_folders, images
+from tests.reports.runs import write_run
+
+MODELS = ("rnn", "gru", "lstm")
+
+
+def drawn(folder, **options):
+    """The pictures' sizes by name; each must have ink."""
+    made = images(compare_folders([folder], **options))
+    sizes = {}
+    for name, content in made.items():
+        picture = np.asarray(Image.open(io.BytesIO(content)).convert("L"))
+        assert (picture < 128).sum() > 200, name
+        sizes[name] = picture.shape
+    return sizes
+
+
+def write(root, values, *, keys=("model",), metric="test/accuracy", seeds=2):
+    """A run for each label and seed; `values(label number, seed)` scores it."""
+    labels = [(m,) for m in MODELS] if len(keys) == 1 else [(m, r) for m in MODELS for r in "12"]
+    for number, label in enumerate(labels):
+        for seed in range(seeds):
+            write_run(
+                root / f"{number}_{seed}",
+                dict(zip(keys, label, strict=True)),
+                seed=seed,
+                metrics={metric: values(number, seed)},
+                headline=metric.partition("/")[2],
+                curve=[0.1, 0.2, 0.1 * number],
+            )
+    return root
+
+
+def test_one_key(tmp_path):
+    found = drawn(write(tmp_path, lambda n, s: 0.5 + 0.1 * n + 0.01 * s**n))
+    assert set(found) == {"configurations", "curves", "contests"}
+
+
+@pytest.mark.parametrize("metric", ["test/accuracy", "test/rmse"])
+def test_two_keys(tmp_path, metric):
+    root = write(
+        tmp_path, lambda n, s: 0.5 + 0.1 * n + 0.01 * s, keys=("model", "x"), metric=metric
+    )
+    curves = {"curves"} if metric == "test/accuracy" else set()  # the others have none
+    assert set(drawn(root)) == {"configurations", "contests", "importance", "parallel"} | curves
+
+
+@pytest.mark.parametrize("value", [0.0, 1e9])
+def test_all_alike(tmp_path, value):
+    drawn(write(tmp_path, lambda n, s: value, keys=("model", "x")))
+
+
+def test_not_numbers_are_left_out(tmp_path):
+    root = write(tmp_path, lambda n, s: math.nan if n == 1 else 0.1 * n + s, keys=("model", "x"))
+    drawn(root)
+    drawn(write(tmp_path / "all", lambda n, s: math.nan))
+
+
+def test_one_run(tmp_path):
+    write_run(tmp_path / "a", {}, metrics={"test/accuracy": 0.5})
+    assert set(drawn(tmp_path)) == {"configurations"}
+
+
+def test_lengths_make_lines(tmp_path):
+    for number, (length, model) in enumerate((x, m) for x in (10, 100, 1000) for m in MODELS):
+        changed = {"data.max_length": str(length), "model": model}
+        score = {"test/accuracy": 1 / (number + 1)}
+        write_run(tmp_path / str(number), changed, metrics=score, right=[1, 0])
+    height, width = drawn(tmp_path)["configurations"]
+    assert width > height
+
+
+def test_many_configurations_are_cut_to_the_best(tmp_path):
+    for number in range(30):
+        write_run(tmp_path / str(number), {"x": str(number)}, metrics={"test/accuracy": number})
+    assert drawn(tmp_path)["configurations"][0] < 1000
+
+
+def test_heights_of_an_axis():
+    spots, marks = plots._heights(["b", "a", "b"])
+    assert spots.tolist() == [0, 1, 0]
+    assert marks == [("b", 0), ("a", 1)]
+    spots, marks = plots._heights(["10", "9", "9"])
+    assert [name for name, _ in marks] == ["9", "10"]
+    spots, marks = plots._heights([str(10.0**-n) for n in range(7)])
+    assert spots == pytest.approx(np.arange(7)[::-1] / 6)  # a logarithmic axis
+    assert [name for name, _ in marks][::4] == ["1e-06", "1"]
