@@ -73,6 +73,32 @@ def test_targets_do_not_reach_a_prediction():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(
+    ("settings", "passes"),
+    [
+        ({}, 1),
+        ({"head": "quantile"}, 1),
+        ({"decoder": "recursive"}, 1),
+        # One pass reads the truth for the likelihood, another samples paths.
+        ({"decoder": "recursive", "head": "gaussian"}, 2),
+    ],
+)
+def test_what_is_measured_is_what_is_predicted(settings, passes):
+    data = Sines(**SMALL)
+    task = task_of(data, **settings).eval()
+    batch = batch_of(data, "test")
+    made = []
+    task.network.register_forward_hook(lambda *_: made.append(1))
+    torch.manual_seed(3)
+    _, measured = task.measure(batch, "test")
+    assert len(made) == passes
+    torch.manual_seed(3)
+    predicted = task.predict(batch)
+    assert torch.equal(measured.forecast.point(), predicted.forecast.point())
+    assert torch.equal(measured.conformity, predicted.conformity)
+
+
+@torch.no_grad()
 def test_calibrated_intervals_move_with_the_margins():
     data = Sines(**SMALL)
     task = task_of(data, head="gaussian").eval()
@@ -98,7 +124,7 @@ def test_teacher_forcing_follows_its_schedule():
     for stage in ("train", "val"):
         task.measure(batch_of(data), stage)
     # Training starts forced; a point forecast is validated on its own.
-    assert asked == [1.0, 0.0, None]
+    assert asked == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(

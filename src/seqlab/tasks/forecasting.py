@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqlab.data.batch import Batch, SeriesSpec, Spec
 from seqlab.errors import InputError, check_at_least
-from seqlab.networks.forecaster import Forecaster
+from seqlab.networks.forecaster import Forecaster, Outcome
 from seqlab.nn.conformal import Conformal
 from seqlab.nn.distributions import Forecast
 from seqlab.nn.heads import check_levels
@@ -126,13 +126,19 @@ class Forecasting(Task):
         missing = scaled.isnan()
         loss = outcome.forecast.loss(scaled.masked_fill(missing, 0.0))
         loss = loss.masked_fill(missing, 0.0).sum() / (~missing).sum().clamp(min=1)
-        return loss, None if training else self.predict(batch)
+        if training:
+            return loss, None
+        # The likelihood comes from the true values before each step, the forecast does not.
+        return loss, self.predict(batch) if by_chain else self._prediction(outcome, batch)
 
     def predict(self, batch: Batch) -> Prediction:
         """Forecasts a batch, without looking at its targets but to judge the intervals."""
         outcome = self.network(
             batch.inputs, batch.lengths, batch.context, num_samples=self.num_samples
         )
+        return self._prediction(outcome, batch)
+
+    def _prediction(self, outcome: Outcome, batch: Batch) -> Prediction:
         frame, forecast = outcome.frame, outcome.forecast
         bounds = forecast.quantiles(self.conformal.levels)
         point = forecast.point()
