@@ -141,7 +141,7 @@ def test_two_sweepers_of_one_study(server, tmp_path):
     assert min(ran) >= 2
     assert sum(ran) == 10
     by_folder = [
-        sum(trial.user_attrs["sweep_folder"] == str(folder) for trial in complete(trials))
+        sum(trial.user_attrs["owner"]["folder"] == str(folder) for trial in complete(trials))
         for folder in folders
     ]
     assert by_folder == ran

@@ -11,9 +11,11 @@ from pathlib import Path
 import optuna
 import pytest
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from optuna.samplers import CmaEsSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
+import seqlab.reports.results
 import seqlab.runs.folder
 from seqlab.errors import FailedJobsError, InputError, StorageError
 from seqlab.sweeps.lock import sweep_lock
@@ -45,6 +47,7 @@ def folder(tmp_path):
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr(seqlab.runs.folder, "environment", dict)
+    monkeypatch.setattr(seqlab.reports.results, "draw", lambda *args, **options: [])
 
 
 @pytest.fixture
@@ -325,6 +328,7 @@ def test_a_preset_and_the_command_line(search, folder):
         (("model=rnn,gru", "hydra/sweeper/sampler=cmaes"), "needs a range of numbers"),
         (("+x=interval(0,1)", "hydra/sweeper/sampler=grid"), "needs values"),
         (("model=rnn,gru", "hydra.sweeper.n_trials=0"), "n_trials=0 must be at least 1"),
+        (("model=rnn,gruu",), "model=gruu does not exist; did you mean gru"),
         (("model=rnn,gru", "hydra.sweeper.n_jobs=two"), "n_jobs=two must be a whole number"),
         (("model=rnn,gru", "hydra.sweeper.metric=test/loss"), "use val/loss"),
         (("model=rnn,gru", "hydra.sweeper.metric=val/coverage"), "minimize or maximize"),
@@ -396,6 +400,15 @@ def test_a_metric_that_the_runs_lack(search, folder):
     search(task, *SPACE, "hydra.sweeper.n_trials=3")
     assert len(task.ran) == 3
     assert params(study(folder), TrialState.COMPLETE) == params(directly(TPESampler, 3))
+
+
+def test_a_mistyped_key_leaves_nothing_in_the_way(search, folder):
+    task = Task()
+    with pytest.raises(HydraException, match="traner"):
+        search(task, "traner.max_epochs=1,2", "hydra.sweeper.n_trials=2")
+    assert task.ran == []
+    search(task, "trainer.max_epochs=1,2", "hydra.sweeper.n_trials=2")
+    assert task.ran
 
 
 def test_two_in_a_folder(search, folder):

@@ -27,6 +27,7 @@ def open_study(
     pruner: BasePruner,
     settings: Mapping[str, str],
     place: str,
+    alone: bool,
 ) -> Study:
     """The study of this name, made if there is none; one without a result may be made anew.
 
@@ -38,6 +39,7 @@ def open_study(
         pruner: ends hopeless trials.
         settings: the fixed settings that decide over what its values mean.
         place: the storage in words.
+        alone: no other sweeper can use the storage, so that what seems to run does not.
 
     Raises:
         InputError: the study that is there searches or judges otherwise.
@@ -47,7 +49,8 @@ def open_study(
         study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
         found = study.user_attrs.get(DEFINITION)
         states = {trial.state for trial in study.get_trials(deepcopy=False)}
-        if found in (None, definition) or not states <= {TrialState.FAIL}:
+        without = {TrialState.FAIL, *((TrialState.RUNNING, TrialState.WAITING) if alone else ())}
+        if found in (None, definition) or not states <= without:
             _check_same(found, definition, f"study {name} in {place}")
             return study
         optuna.delete_study(study_name=name, storage=storage)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
@@ -23,11 +23,10 @@ from seqlab.reports.collect import RESULTS_FILE, read_json
 from seqlab.reports.results import report
 from seqlab.sweeps.best import report_best
 from seqlab.sweeps.definition import open_study
-from seqlab.sweeps.identity import LEFT_OUT
-from seqlab.sweeps.jobs import changed_keys
 from seqlab.sweeps.lock import sweep_lock
 from seqlab.sweeps.objective import finite, objective
 from seqlab.sweeps.samplers import make_sampler
+from seqlab.sweeps.search_command import check_options, deciding, headline
 from seqlab.sweeps.search_settings import Settings
 from seqlab.sweeps.search_space import SearchSpace, search_space
 from seqlab.sweeps.study_trials import RUN, SAME, Trials
@@ -38,8 +37,6 @@ from seqlab.trials.storage import is_url, open_storage, reaching, told
 JOURNAL = "study.log"
 STUDY = "search"
 DEFAULT_TRIALS = 20
-# What two sweepers of one study need not share, beside what makes no other job.
-WHERE = ("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy")
 
 
 def search(
@@ -67,6 +64,7 @@ def search(
         raise InputError("sweep.zip ties the values of a grid; leave it out of a search")
     parser = OverridesParser.create(config_loader=context.config_loader)
     space = search_space(parser.parse_overrides(overrides))
+    check_options(space, context.config_loader)
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
     with sweep_lock(folder):
@@ -79,7 +77,7 @@ def search(
             settings=settings,
             folder=folder,
         )
-        with reaching(running.place), running.trials.beating():
+        with running.trials.beating():
             running.run()
 
 
@@ -110,7 +108,7 @@ class Search:
         self.stops = bool(OmegaConf.select(config, "sweep.stop_on_failure"))
         self.place = _place(settings, folder)
         self.objective = objective(
-            settings.metric, settings.direction, lambda: _headline(config, loader, space)
+            settings.metric, settings.direction, lambda: headline(config, loader, space)
         )
         pruner = make_pruner(settings.pruner)
         self._check_pruner()
@@ -125,8 +123,9 @@ class Search:
                 objective=self.objective,
                 space=space,
                 pruner=pruner,
-                settings=_deciding(space.fixed),
+                settings=deciding(space.fixed),
                 place=told(self.place),
+                alone=settings.storage is None,
             )
         self.trials = Trials(
             self.study,
@@ -159,6 +158,24 @@ class Search:
             )
 
     def _trials(self) -> None:
+        with reaching(self.place):
+            self._begin()
+        while True:
+            with reaching(self.place):
+                unknown = self.trials.bury()
+                batch = self._ask()
+            if batch:
+                returns = self._launch(batch)
+                with reaching(self.place):
+                    if not self._end(batch, returns):
+                        return
+            elif unknown:  # perhaps of a sweeper on another machine that is dead
+                time.sleep(self.settings.heartbeat)
+            else:
+                return
+
+    def _begin(self) -> None:
+        """Queues what a former sweep left, and tells how much is done."""
         trials = self.trials
         trials.bury()
         trials.retry_failed()
@@ -166,16 +183,6 @@ class Search:
         if done:
             self._say(f"{min(done, trials.total)} of {trials.total} trials are done already")
         self.launcher.total = max(trials.total - done, 0)  # type: ignore[attr-defined]
-        while True:
-            unknown = trials.bury()
-            batch = self._ask()
-            if batch:
-                if not self._launch(batch):
-                    return
-            elif unknown:  # perhaps of a sweeper on another machine that is dead
-                time.sleep(self.settings.heartbeat)
-            else:
-                return
 
     def _ask(self) -> dict[int, list[str]]:
         """The next trials with their overrides; those that were had before are told at once."""
@@ -209,21 +216,30 @@ class Search:
             self.trials.complete(number, same.values)
         self._say(f"trial {number}: the same as trial {same.number}, whose result it takes")
 
-    def _launch(self, batch: dict[int, list[str]]) -> bool:
-        """Runs trials and tells the study what they got; false to end the sweep."""
+    def _launch(self, batch: dict[int, list[str]]) -> Sequence[JobReturn]:
+        """Has the jobs of a batch run; trials with the same overrides are one job."""
         first: dict[tuple[str, ...], int] = {}
         for number, words in batch.items():
             first.setdefault(tuple(words), number)
         points = [[*words, self._handed(number)] for words, number in first.items()]
-        for done in self.launcher.launch(points, initial_job_idx=min(batch)):
-            words = tuple(done.overrides or ())[:-1]
-            same = [number for number, other in batch.items() if tuple(other) == words]
-            for number in same:
+        try:
+            return self.launcher.launch(points, initial_job_idx=min(batch))
+        except Exception as error:  # overrides that cannot be composed, say
+            with suppress(StorageError), reaching(self.place):
+                for number in batch:
+                    self.trials.fail(number, str(error).partition("\n")[0])
+            raise
+
+    def _end(self, batch: dict[int, list[str]], returns: Sequence[JobReturn]) -> bool:
+        """Tells the study what a batch got; false to end the sweep."""
+        for done in returns:
+            words = list(done.overrides or ())[:-1]
+            for number in [number for number, other in batch.items() if other == words]:
                 self._tell(number, Path(done.working_dir or ""), done.return_value)
-        ended = [self.trials.state(number) for number in batch]
+        failed = any(self.trials.state(number) is TrialState.FAIL for number in batch)
         # What `sweep.stop_on_failure` kept from starting, or what was another's configuration.
         self.trials.put_back("not begun")
-        return not (self.stops and TrialState.FAIL in ended)
+        return not (self.stops and failed)
 
     def _tell(self, number: int, run: Path, reason: str | None) -> None:
         trials, name = self.trials, f"trial {number}"
@@ -301,32 +317,3 @@ def _total(settings: Settings, space: SearchSpace) -> int:
         return settings.n_trials or DEFAULT_TRIALS
     points = len(space.grid())
     return min(settings.n_trials or points, points)
-
-
-def _deciding(fixed: Sequence[str]) -> dict[str, str]:
-    """The fixed settings that decide over what a trial gets."""
-    aside = (*(".".join(path) for path in LEFT_OUT), *WHERE)
-    return {
-        key: value
-        for key, value in changed_keys(fixed).items()
-        if not any(key == path or key.startswith(f"{path}.") for path in aside)
-    }
-
-
-def _headline(config: DictConfig, loader: ConfigLoader, space: SearchSpace) -> str:
-    """The data's own metric, in validation."""
-    if "data" in space.told() or "task" in space.told():
-        raise InputError(
-            "the data differ from trial to trial, and so may their metrics; add "
-            "hydra.sweeper.metric=val/loss or another that all of them have"
-        )
-    from seqlab.build import build_data
-
-    composed = loader.load_sweep_config(config, list(space.fixed))
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(composed)
-    try:
-        job = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])  # type: ignore[misc]
-        return f"val/{build_data(job).spec.metric}"
-    finally:
-        HydraConfig.instance().cfg = before

@@ -22,7 +22,7 @@ from seqlab.sweeps.samplers import MakeSampler
 
 # What a trial's attributes hold.
 OWNER, BEAT, AGAIN, SURPLUS = "owner", "beat", "runs_again", "surplus"
-RUN, REASON, SAME, FOLDER = "run", "reason", "same_as", "sweep_folder"
+RUN, REASON, SAME = "run", "reason", "same_as"
 # A sweeper elsewhere that gives no sign for so many of its intervals is taken for dead.
 MISSED_BEATS = 6
 
@@ -59,7 +59,12 @@ class Trials:
         self.folder = str(folder.resolve())
         self.alone = alone
         self.interval = interval
-        self.owner = {**asdict(Process.current()), "host": platform.node(), "space": _space()}
+        self.owner = {
+            **asdict(Process.current()),
+            "host": platform.node(),
+            "space": _space(),
+            "folder": self.folder,
+        }
         self._mine: dict[int, int] = {}  # number: identity in the storage
         self._seen: dict[int, tuple[Any, float, bool]] = {}
 
@@ -81,7 +86,6 @@ class Trials:
         self.study.sampler = optuna.samplers.RandomSampler()
         trial = self.study.ask()
         trial.set_user_attr(OWNER, self.owner)
-        trial.set_user_attr(FOLDER, self.folder)
         self._mine[trial.number] = trial._trial_id
         place = self._place(trial.number)
         if place >= self.total:  # another sweeper was quicker
@@ -116,7 +120,7 @@ class Trials:
         trials = self.all()
         queued = {trial.user_attrs.get(AGAIN) for trial in trials}
         for trial in trials:
-            here = self.alone or trial.user_attrs.get(FOLDER) == self.folder
+            here = self.alone or self.folder_of(trial) == self.folder
             failed = trial.state is TrialState.FAIL and not trial.user_attrs.get(SURPLUS)
             if failed and here and trial.number not in queued:
                 self._queue(trial)
@@ -149,7 +153,7 @@ class Trials:
 
     def folder_of(self, trial: FrozenTrial) -> str:
         """The folder of the sweep that ran a trial."""
-        return str(trial.user_attrs.get(FOLDER, self.folder))
+        return trial.user_attrs.get(OWNER, self.owner)["folder"]
 
     def put_back(self, reason: str) -> None:
         """Queues this sweeper's trials that were not ended, as the sweep stops."""

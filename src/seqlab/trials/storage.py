@@ -74,7 +74,8 @@ def reaching(place: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, StorageInternalError, JSONDecodeError, OSError) as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-        reason = str(getattr(cause, "orig", None) or cause).strip().partition("\n")[0]
+        told_by = getattr(cause, "orig", None) or getattr(cause, "strerror", None) or cause
+        reason = str(told_by).strip().partition("\n")[0]
         raise StorageError(
             f"the study's storage {told(place)} cannot be used ({reason})"
         ) from error
