@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seqlab.reports import plots
 from seqlab.reports.compare import compare_folders, images
+from seqlab.reports.key_plots import heights_of
 from tests.reports.runs import write_run
 
 MODELS = ("rnn", "gru", "lstm")
@@ -89,11 +89,11 @@ def test_many_configurations_are_cut_to_the_best(tmp_path):
 
 
 def test_heights_of_an_axis():
-    spots, marks = plots._heights(["b", "a", "b"])
+    spots, marks = heights_of(["b", "a", "b"])
     assert spots.tolist() == [0, 1, 0]
     assert marks == [("b", 0), ("a", 1)]
-    spots, marks = plots._heights(["10", "9", "9"])
+    spots, marks = heights_of(["10", "9", "9"])
     assert [name for name, _ in marks] == ["9", "10"]
-    spots, marks = plots._heights([str(10.0**-n) for n in range(7)])
+    spots, marks = heights_of([str(10.0**-n) for n in range(7)])
     assert spots == pytest.approx(np.arange(7)[::-1] / 6)  # a logarithmic axis
     assert [name for name, _ in marks][::4] == ["1e-06", "1"]

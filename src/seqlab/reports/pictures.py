@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seqlab.reports import plots
+from seqlab.reports import key_plots, plots
 from seqlab.reports.collect import Run
 from seqlab.reports.comparison import Comparison, Contest, Score
 from seqlab.reports.comparison_tables import references
@@ -40,11 +40,11 @@ def pictures(comparison: Comparison) -> dict[str, bytes]:
     values = np.array([run.metrics[comparison.metric] for run in runs])
     if len([key for key in columns if key != "seed"]) > 1 and np.isfinite(values).sum() > 2:
         title = f"What {comparison.metric} depends on, {len(runs)} runs"
-        made["importance"] = plots.importance_plot(importances(columns, values), title=title)
+        made["importance"] = key_plots.importance_plot(importances(columns, values), title=title)
         lined = {key: column for key, column in columns.items() if key != "seed"}
         chosen = np.unique(np.linspace(0, len(runs) - 1, min(len(runs), LINES)).astype(int))
         few = f", {len(chosen)} of {len(runs)} runs" if len(chosen) < len(runs) else ""
-        made["parallel"] = plots.parallel_plot(
+        made["parallel"] = key_plots.parallel_plot(
             {key: [column[n] for n in chosen] for key, column in lined.items()},
             values[chosen],
             title=f"Runs over their keys{few}",

@@ -9,19 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
-from matplotlib.collections import LineCollection
-from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from seqlab.reports.curves import Band
-from seqlab.reports.importance import Importance, as_numbers
-from seqlab.reports.words import last_word
 
 # Okabe & Ito's (2008), told apart by colour-blind readers too; the yellow is too pale for lines.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#3c3c3c")
 INK, OTHER, PALE = "#222222", "#8a8f94", "#d9dde1"
-RANGE = LinearSegmentedColormap.from_list("pale to dark", ["#cfe3f5", "#56a0d3", "#0b3c6f"])
 DPI = 110
 
 
@@ -65,7 +59,7 @@ def configurations_plot(panels: Sequence[Panel], *, title: str, metric: str) -> 
     """Each run as a point, each mean with its 95 % interval, the best on top."""
     heights = [len(panel.dots) + 1.2 for panel in panels]
     names = max((len(dots.name) for panel in panels for dots in panel.dots), default=0)
-    figure = _figure(title, 7.2 + min(3.0, 0.05 * names), 1.1 + 0.34 * sum(heights))
+    figure = new_figure(title, 7.2 + min(3.0, 0.05 * names), 1.1 + 0.34 * sum(heights))
     axes = np.ravel(
         figure.subplots(len(panels), 1, sharex=True, height_ratios=heights, squeeze=False)
     )
@@ -91,7 +85,7 @@ def configurations_plot(panels: Sequence[Panel], *, title: str, metric: str) -> 
         axis.set_ylim(len(panel.dots) - 0.4, -0.6)
         axis.grid(axis="x", color=PALE, lw=0.7)
         axis.set_title(panel.title, fontsize=9, loc="left")
-        _plain(axis)
+        plain(axis)
         _fit(axis, panels)
         left, right = axis.get_xlim()
         for name, value in panel.references.items():
@@ -100,7 +94,7 @@ def configurations_plot(panels: Sequence[Panel], *, title: str, metric: str) -> 
                 text = {"fontsize": 7.5, "color": OTHER, "rotation": 90, "va": "bottom"}
                 axis.text(value, len(panel.dots) - 0.45, f" {name}", ha="right", **text)
     axes[-1].set_xlabel(f"{metric}   (points: runs; bar and line: mean and its 95 % interval)")
-    return _png(figure)
+    return png(figure)
 
 
 def _fit(axis: Axes, panels: Sequence[Panel]) -> None:
@@ -132,7 +126,7 @@ def lines_plot(
         metric: what the height is.
         key: what the width is.
     """
-    figure = _figure(title, 7.2, 4.2)
+    figure = new_figure(title, 7.2, 4.2)
     axis = figure.subplots()
     places = sorted({x for line in lines.values() for x, _ in line})
     logarithmic = places[0] > 0 and places[-1] / places[0] > 10
@@ -160,9 +154,9 @@ def lines_plot(
     axis.set_xlabel(key)
     axis.set_ylabel(metric)
     axis.grid(color=PALE, lw=0.7)
-    _plain(axis)
+    plain(axis)
     _legend(figure, axis)
-    return _png(figure)
+    return png(figure)
 
 
 def curves_plot(
@@ -177,7 +171,7 @@ def curves_plot(
     """
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    figure = _figure(title, 7.2, 0.9 + (3.4 if rows == 1 else 2.6) * rows)
+    figure = new_figure(title, 7.2, 0.9 + (3.4 if rows == 1 else 2.6) * rows)
     axes = np.ravel(figure.subplots(rows, columns, sharey=True, squeeze=False))
     for axis, (name, curves) in zip(axes, panels.items(), strict=False):
         for label, (band, colour) in curves.items():
@@ -186,7 +180,7 @@ def curves_plot(
             axis.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.16, lw=0)
         axis.set_title(name, fontsize=9, loc="left")
         axis.grid(color=PALE, lw=0.7)
-        _plain(axis)
+        plain(axis)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
     for axis in axes[max(0, len(panels) - columns) : len(panels)]:
@@ -194,7 +188,7 @@ def curves_plot(
     for axis in axes[::columns]:
         axis.set_ylabel(metric)
     _legend(figure, *axes[: len(panels)])
-    return _png(figure)
+    return png(figure)
 
 
 def contests_plot(
@@ -211,7 +205,7 @@ def contests_plot(
         metric: of what the differences are.
     """
     names = max(len(name) for name, *_ in contests)
-    figure = _figure(title, 6.4 + min(4.0, 0.05 * names), 1.2 + 0.32 * len(contests))
+    figure = new_figure(title, 6.4 + min(4.0, 0.05 * names), 1.2 + 0.32 * len(contests))
     axis = figure.subplots()
     for place, (_, value, low, high, decided) in enumerate(contests):
         colour = COLOURS[0] if decided else OTHER
@@ -229,115 +223,19 @@ def contests_plot(
     axis.set_ylim(len(contests) - 0.4, -0.6)
     axis.grid(axis="x", color=PALE, lw=0.7)
     axis.set_xlabel(f"difference in {metric}   (grey: within noise after Holm's correction)")
-    _plain(axis)
-    return _png(figure)
+    plain(axis)
+    return png(figure)
 
 
-def importance_plot(entries: Sequence[Importance], *, title: str) -> bytes:
-    """The share of the variance that each key explains alone."""
-    figure = _figure(title, 7.2, 1.3 + 0.36 * len(entries))
-    axis = figure.subplots()
-    for place, entry in enumerate(entries):
-        if entry.share is None:
-            text = "  a value of its own in each run: unknown"
-        else:
-            axis.barh(place, entry.share, color=COLOURS[0], height=0.62)
-            text = f"  {entry.share:.0%}"
-        axis.text(entry.share or 0, place, text, va="center", fontsize=8, color=INK)
-    names = [f"{e.key} (in {e.parts} parts)" if e.parts else e.key for e in entries]
-    axis.set_yticks(range(len(entries)), names)
-    axis.set_ylim(len(entries) - 0.4, -0.6)
-    axis.set_xlim(0, 1.08)
-    axis.set_xticks(np.linspace(0, 1, 6), [f"{part:.0%}" for part in np.linspace(0, 1, 6)])
-    axis.set_xlabel("share of the variance over all runs, each key alone (ω²)")
-    _plain(axis)
-    return _png(figure)
-
-
-def parallel_plot(
-    columns: Mapping[str, Sequence[str]],
-    values: np.ndarray,
-    *,
-    title: str,
-    metric: str,
-    smaller: bool,
-) -> bytes:
-    """Each run as a line over its keys, the darker the better; the metric is the last axis."""
-    known = np.isfinite(values)
-    values = values[known]
-    order = np.argsort(-values if smaller else values)  # the best are drawn last, on top
-    figure = _figure(title, max(6.4, 1.9 * (len(columns) + 1)), 4.4)
-    axis = figure.subplots()
-    heights = []
-    rng = np.random.default_rng(0)
-    for place, (key, column) in enumerate(columns.items()):
-        texts = [text for text, keep in zip(column, known, strict=True) if keep]
-        height, ticks = _heights(texts)
-        for name, tick in ticks:
-            label = axis.text(place - 0.03, tick, name, ha="right", va="center", fontsize=8)
-            # Over the lines, and readable there.
-            label.set(zorder=5, bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.8})
-            axis.plot([place - 0.015, place + 0.015], [tick] * 2, color=INK, lw=0.8)
-        # Lines of one value are fanned out a little, so that it is seen how many there are.
-        heights.append(height + rng.uniform(-0.022, 0.022, len(height)))
-        axis.text(place, 1.07, last_word(key, columns), ha="center", fontsize=9, color=INK)
-        axis.plot([place] * 2, [-0.03, 1.03], color=INK, lw=0.8)
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    scaled = (values - low) / ((high - low) or 1.0)
-    heights.append(scaled)
-    end = len(columns)
-    axis.plot([end] * 2, [0, 1], color=INK, lw=0.8)
-    for part in np.linspace(0, 1, 5):
-        axis.text(end + 0.03, part, f"{low + part * (high - low):.4g}", va="center", fontsize=8)
-    axis.text(end, 1.07, metric, ha="center", fontsize=9, color=INK)
-    paths = np.stack(heights, axis=1)
-    fine = np.linspace(0, end, 24 * end + 1)
-    norm, shades = Normalize(low, high), RANGE.reversed() if smaller else RANGE
-    lines = [np.stack([fine, _smooth(paths[row], fine)], axis=1) for row in order]
-    colours = shades(norm(values[order]))
-    axis.add_collection(LineCollection(lines, colors=colours, lw=1.3, alpha=0.85))
-    axis.set_xlim(-0.55, end + 0.4)
-    axis.set_ylim(-0.06, 1.14)
-    axis.set_axis_off()
-    bar = figure.colorbar(ScalarMappable(norm, shades), ax=axis, fraction=0.03, pad=0.02)
-    bar.set_label("better is darker", fontsize=8)
-    bar.ax.tick_params(labelsize=8)
-    return _png(figure)
-
-
-def _smooth(path: np.ndarray, fine: np.ndarray) -> np.ndarray:
-    """Through the points with a level tangent at each, so that lines can be followed by eye."""
-    left = np.minimum(fine.astype(int), len(path) - 2)
-    part = fine - left
-    part = part * part * (3 - 2 * part)
-    return path[left] * (1 - part) + path[left + 1] * part
-
-
-def _heights(texts: Sequence[str]) -> tuple[np.ndarray, list[tuple[str, float]]]:
-    """Where each value stands on an axis from 0 to 1, and the axis' marks."""
-    numbers, distinct = as_numbers(texts), list(dict.fromkeys(texts))
-    if numbers is None or len(distinct) <= 6:
-        if numbers is not None:
-            distinct.sort(key=float)
-        spots = np.linspace(0, 1, len(distinct)) if len(distinct) > 1 else np.array([0.5])
-        place = dict(zip(distinct, spots.tolist(), strict=True))
-        shown = distinct if len(distinct) <= 12 else distinct[:: -(-len(distinct) // 12)]
-        return np.array([place[text] for text in texts]), [(name, place[name]) for name in shown]
-    low, high = numbers.min(), numbers.max()
-    logarithmic = low > 0 and high / low >= 100
-    numbers, low, high = (np.log10(part) if logarithmic else part for part in (numbers, low, high))
-    marks = [low + part * (high - low) for part in np.linspace(0, 1, 5)]
-    names = [f"{10**mark if logarithmic else mark:.3g}" for mark in marks]
-    return (numbers - low) / (high - low), list(zip(names, np.linspace(0, 1, 5), strict=True))
-
-
-def _figure(title: str, width: float, height: float) -> Figure:
+def new_figure(title: str, width: float, height: float) -> Figure:
+    """An empty figure of so many inches."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     figure.suptitle(title, fontsize=10, fontweight="bold", x=0.02, ha="left")
     return figure
 
 
-def _plain(axis: Axes) -> None:
+def plain(axis: Axes) -> None:
+    """No frame but the two axes."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(labelsize=8)
     axis.set_axisbelow(True)
@@ -361,7 +259,8 @@ def _legend(figure: Figure, *axes: Axes) -> None:
     )
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure as a file."""
     file = io.BytesIO()
     FigureCanvasAgg(figure).print_png(file, pil_kwargs={"compress_level": 6})
     return file.getvalue()
