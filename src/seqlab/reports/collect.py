@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,6 +119,14 @@ def headlines(runs: list[Run]) -> list[str]:
     wanted = [f"test/{run.headline}" for run in runs if run.headline] + ["test/loss"]
     there = {name for run in runs for name in run.metrics}
     return [name for name in dict.fromkeys(wanted) if name in there]
+
+
+def last_word(name: str, others: Iterable[str]) -> str:
+    """`lr` of the key `optimizer.lr`, unless another of the names ends so too."""
+    last = name.rpartition(".")[2] if re.fullmatch(r"[\w/@]+(\.[\w/@]+)+", name) else name
+    alike = [other for other in others if other.rpartition(".")[2] == last]
+    # The seed of the data is not the run's.
+    return last if len(alike) == 1 and last != "seed" else name
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

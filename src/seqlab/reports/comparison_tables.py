@@ -6,27 +6,34 @@ from collections.abc import Sequence
 
 from seqlab.reports.collect import Run
 from seqlab.reports.comparison import Comparison, Contest, Score
-from seqlab.reports.groups import Section
+from seqlab.reports.groups import FEW, Section
 from seqlab.reports.tables import Table
 from seqlab.reports.words import NOTHING, number, p_text, span, verdict
+
+# More columns than these would not fit on a screen.
+MOST_KEYS = 4
 
 
 def scores_table(comparison: Comparison) -> Table:
     """A row a configuration, the best of each section first and bold."""
     entries = [(section, score) for section, scores in comparison.scores for score in scores]
     problem, label = _keys(comparison)
+    wide = len(problem) + len(label) > MOST_KEYS
+    named = ["on", "configuration"] if wide else [*problem, *label]
     rows, raw, bold = [], [], set()
     for section, score in entries:
         if any(score is scores[0] for _, scores in comparison.scores):
             bold.add(len(rows))
-        cells = [section.problem.get(key, "") for key in problem]
-        cells += [score.configuration.label.get(key, "") for key in label]
+        known = section.problem | score.configuration.label
+        cells = [known.get(key, "") for key in named]
+        if wide:
+            cells = [section.name, score.configuration.name]
         rows.append([*cells, *_numbers(score)])
         raw.append(_raw(comparison.metric, section, score))
     return Table(
-        title=f"{comparison.metric}{_data(comparison)}, {comparison.way} is better"
+        title=f"{comparison.metric}{data_of(comparison)}, {comparison.way} is better"
         + _references(comparison),
-        columns=[*problem, *label, "n", "mean", "95 % (t)", "95 % (bootstrap)", "IQM"],
+        columns=[*named, "n", "mean", "95 % (t)", "95 % (bootstrap)", "IQM"],
         rows=rows,
         numbers=frozenset(["n", "mean", "95 % (t)", "95 % (bootstrap)", "IQM"]),
         raw=raw,
@@ -36,10 +43,11 @@ def scores_table(comparison: Comparison) -> Table:
 
 def contests_table(comparison: Comparison) -> Table:
     """A row a contest."""
-    problem = list(comparison.scores[0][0].problem) if comparison.scores else []
+    problem = _keys(comparison)[0]
+    wide = len(problem) > FEW
     rows = [
         [
-            *(contest.section.problem.get(key, "") for key in problem),
+            *([contest.section.name] if wide else contest.section.problem.values()),
             contest.first.configuration.name,
             contest.second.configuration.name,
             _signed(contest.difference.value),
@@ -53,7 +61,7 @@ def contests_table(comparison: Comparison) -> Table:
     numbers = ["diff.", "95 %", "p (Holm)", "P(better)", "p (ex.)"]
     return Table(
         title=f"Differences in {comparison.metric}",
-        columns=[*problem, "first", "second", *numbers],
+        columns=[*(["on"] if wide else problem), "first", "second", *numbers],
         rows=rows,
         numbers=frozenset(numbers),
         raw=[_raw_contest(comparison, contest) for contest in comparison.contests],
@@ -79,7 +87,7 @@ def _numbers(score: Score) -> list[str]:
     ]
 
 
-def _data(comparison: Comparison) -> str:
+def data_of(comparison: Comparison) -> str:
     """What was learned, where it is one and the same."""
     runs = [run for _, scores in comparison.scores for s in scores for run in s.configuration.runs]
     names = {run.choices.get("data", "") for run in runs}

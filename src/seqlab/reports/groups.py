@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +11,12 @@ import numpy as np
 
 from seqlab.data.direction import Direction, direction
 from seqlab.errors import InputError
-from seqlab.reports.collect import Run, changed, headlines, metric_names
+from seqlab.reports.collect import Run, changed, headlines, last_word, metric_names
 
+# Keys whose values alone make a name.
+FEW = 3
 # Settings of the data that leave its test set as it is.
-TRAINING_DATA = ("data.train_",)
+TRAINING_DATA = ("data.train_", "data.val_")
 
 
 @dataclass(frozen=True)
@@ -22,17 +24,14 @@ class Configuration:
     """Runs that differ in their seed alone, or in what they are averaged over.
 
     Attributes:
+        name: what it is called: its values; of many keys those that most others do not share.
         label: what tells it from the others of its section, by key.
         strata: the runs of each stratum: of each dataset, say, that `--by model` averages over.
     """
 
+    name: str
     label: dict[str, str]
     strata: dict[tuple[str, ...], list[Run]]
-
-    @property
-    def name(self) -> str:
-        """Its values, one after the other."""
-        return " ".join(self.label.values()) or "as it is"
 
     @property
     def runs(self) -> list[Run]:
@@ -48,16 +47,14 @@ class Section:
     """Configurations that were given the same to learn.
 
     Attributes:
+        name: what it is called; empty for an only one.
         problem: what tells it from the other sections, by key.
         configurations: what is compared, in the order of the runs.
     """
 
+    name: str
     problem: dict[str, str]
     configurations: list[Configuration]
-
-    @property
-    def name(self) -> str:
-        return " ".join(f"{key}={value}" for key, value in self.problem.items())
 
 
 @dataclass
@@ -143,11 +140,13 @@ def grouped(runs: Sequence[Run], metric: str, by: Sequence[str] = ()) -> Grouped
     if not rest:  # a single configuration is called by its model
         rest = [key for key in ("model",) if having[0].value(key)]
     averaged = [key for key in differing if key not in keys]
+    usual = {key: _commonest(having, key) for key in (*problem, *rest)}
     sections: dict[tuple[str, ...], dict[tuple[str, ...], Configuration]] = {}
     for run in having:
         label = {key: run.value(key) or "" for key in rest}
         section = sections.setdefault(_values(run, problem), {})
-        empty = Configuration(label, {})
+        short = " ".join(label.values()) if len(rest) <= FEW else _unusual(label, usual)
+        empty = Configuration(short.strip() or "the configuration", label, {})
         configuration = section.setdefault(tuple(label.values()), empty)
         configuration.strata.setdefault(_values(run, averaged), []).append(run)
     notes = []
@@ -161,11 +160,23 @@ def grouped(runs: Sequence[Run], metric: str, by: Sequence[str] = ()) -> Grouped
         notes.append(f"{told} configuration and seed of a newer one; the newest is counted")
     if averaged:
         notes.append(f"averaged over {', '.join(averaged)}, each value weighing the same")
-    found = [
-        Section(dict(zip(problem, values, strict=True)), list(configurations.values()))
-        for values, configurations in sections.items()
-    ]
+    found = []
+    for values, configurations in sections.items():
+        asked = dict(zip(problem, values, strict=True))
+        name = _unusual(asked, usual if len(problem) > FEW else {})
+        found.append(Section(name, asked, list(configurations.values())))
     return Grouped(metric, way, found, notes)
+
+
+def _commonest(runs: Sequence[Run], key: str) -> str:
+    return Counter(run.value(key) or "" for run in runs).most_common(1)[0][0]
+
+
+def _unusual(label: Mapping[str, str], usual: Mapping[str, str]) -> str:
+    """The keys and values that most others do not share."""
+    told = {key: value for key, value in label.items() if usual.get(key) != value}
+    words = [f"{last_word(key, label)}={value}" for key, value in told.items()]
+    return " ".join(words) or ("the usual" if label else "")
 
 
 def _differing(runs: Sequence[Run]) -> list[str]:

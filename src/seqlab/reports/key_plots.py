@@ -9,9 +9,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
+from seqlab.reports.collect import last_word
 from seqlab.reports.importance import Importance, as_numbers
 from seqlab.reports.plots import COLOURS, INK, new_figure, plain, png
-from seqlab.reports.words import last_word
 
 RANGE = LinearSegmentedColormap.from_list("pale to dark", ["#cfe3f5", "#56a0d3", "#0b3c6f"])
 

@@ -9,7 +9,7 @@ import numpy as np
 from seqlab.reports import key_plots, plots
 from seqlab.reports.collect import Run
 from seqlab.reports.comparison import Comparison, Contest, Score
-from seqlab.reports.comparison_tables import references
+from seqlab.reports.comparison_tables import data_of, references
 from seqlab.reports.curves import band, curve_metric
 from seqlab.reports.groups import Section
 from seqlab.reports.importance import as_numbers, importances
@@ -72,7 +72,7 @@ def _configurations(
     scores: Sequence[tuple[Section, list[Score]]],
     colours: dict[str, str],
 ) -> bytes:
-    title = f"{comparison.metric}, {comparison.way} is better"
+    title = f"{comparison.metric}{data_of(comparison)}, {comparison.way} is better"
     key = _numeric_key(scores)
     if key is not None:
         lines: dict[str, list[tuple[float, plots.Dots]]] = {}

@@ -67,7 +67,7 @@ def configurations_plot(panels: Sequence[Panel], *, title: str, metric: str) -> 
         for place, dots in enumerate(panel.dots):
             shift = np.linspace(-0.16, 0.16, len(dots.values)) if len(dots.values) > 1 else 0.0
             several = len(dots.values) > 1
-            size, strength = (16, 0.55) if several else (40, 1.0)
+            size, strength = (22, 0.6) if several else (40, 1.0)
             axis.scatter(
                 dots.values,
                 place + shift,
@@ -108,6 +108,11 @@ def _fit(axis: Axes, panels: Sequence[Panel]) -> None:
         return
     low, high = runs.min(), runs.max()
     spread = high - low
+    ends = [
+        end for panel in panels for d in panel.dots for end in (d.low, d.high) if end is not None
+    ]
+    low = max(min([low, *ends]), low - spread / 2)
+    high = min(max([high, *ends]), high + spread / 2)
     for value in {value for panel in panels for value in panel.references.values()}:
         if max(high, value) - min(low, value) <= 3 * spread:
             low, high = min(low, value), max(high, value)

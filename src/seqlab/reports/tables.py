@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seqlab.reports.words import last_word
+from seqlab.reports.collect import last_word
 
 if TYPE_CHECKING:
     import rich.table

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from seqlab.data.direction import Direction
 from seqlab.reports.collect import SHOWN, Run, overrides
@@ -34,13 +33,6 @@ def p_text(p: float | None) -> str:
     if p is None:
         return NOTHING
     return "< 0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"
-
-
-def last_word(name: str, others: Iterable[str]) -> str:
-    """`lr` of the key `optimizer.lr`, unless another of the names ends so too."""
-    last = name.rpartition(".")[2] if re.fullmatch(r"[\w/@]+(\.[\w/@]+)+", name) else name
-    alike = [other for other in others if other.rpartition(".")[2] == last]
-    return last if len(alike) == 1 else name
 
 
 def verdict(contest: Contest, way: Direction) -> str:
