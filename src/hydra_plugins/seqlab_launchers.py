@@ -28,6 +28,7 @@ class SweepLauncher(Launcher):
     total: int | None = None
     _workers: Any = None
     _display: Any = None
+    _composer: Any = None
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -44,9 +45,12 @@ class SweepLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
+        from seqlab.sweeps.composing import Composer
         from seqlab.sweeps.launching import Work, launch
         from seqlab.sweeps.progress import Display
 
+        if self._composer is None:
+            self._composer = Composer(self.config, self.hydra_context.config_loader)
         if self._display is None:
             self._display = Display(shares=self._workers.shares_screen, total=self.total)
         return launch(
@@ -56,6 +60,7 @@ class SweepLauncher(Launcher):
             first=initial_job_idx,
             workers=self._workers,
             display=self._display,
+            composer=self._composer,
         )
 
     def close(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import pickle
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +37,15 @@ def identity(config: DictConfig) -> str:
         config: the composed configuration of one job with its `hydra` node. Interpolations that
             lead to the run's folder see a fixed name instead.
     """
-    config = copy.deepcopy(config)
+    config = pickle.loads(pickle.dumps(config))  # copies ten times as fast as deepcopy
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.runtime.output_dir = "RUN"
         config.hydra.sweep.dir = "SWEEP"
         config.hydra.sweep.subdir = config.hydra.run.dir = "RUN"
         config.hydra.job.id = "JOB"
         config.hydra.job.num = 0
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(config)
-    try:
-        job = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])  # type: ignore[misc]
-        content: Any = OmegaConf.to_container(job, resolve=True)
-    finally:
-        HydraConfig.instance().cfg = before
+    with seen_by_resolvers(config):
+        content = {str(key): _plain(config[key]) for key in config if key != "hydra"}
     for *parents, leaf in LEFT_OUT:
         node = content
         for name in parents:
@@ -58,6 +53,23 @@ def identity(config: DictConfig) -> str:
         node.pop(leaf, None)
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def seen_by_resolvers(config: DictConfig) -> Iterator[None]:
+    """Lets `${hydra:…}` lead into this configuration."""
+    instance = HydraConfig.instance()
+    before = instance.cfg
+    instance.cfg = config  # type: ignore[assignment]  # `set_config` would copy it
+    try:
+        yield
+    finally:
+        instance.cfg = before
+
+
+def _plain(value: Any) -> Any:
+    is_node = OmegaConf.is_config(value)
+    return OmegaConf.to_container(value, resolve=True) if is_node else value
 
 
 class KnownIdentities:

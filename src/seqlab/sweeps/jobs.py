@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict, read_write
 
 from seqlab.errors import InputError
 from seqlab.reports.collect import Run, sweep_runs
-from seqlab.sweeps.identity import KnownIdentities, identity
+from seqlab.sweeps.composing import Composer
+from seqlab.sweeps.identity import KnownIdentities, identity, seen_by_resolvers
 
 IDENTITIES = ".identities.json"
 
@@ -49,7 +49,12 @@ class Job:
 
 
 def plan(
-    config: DictConfig, loader: ConfigLoader, points: Sequence[list[str]], *, first: int = 0
+    config: DictConfig,
+    loader: ConfigLoader,
+    points: Sequence[list[str]],
+    *,
+    first: int = 0,
+    composer: Composer | None = None,
 ) -> list[Job]:
     """What is to be done, before anything is: every configuration is composed and named.
 
@@ -60,6 +65,7 @@ def plan(
         loader: composes a job's.
         points: the overrides of each job.
         first: the number of the first.
+        composer: the same, which remembers what it composed for former calls.
 
     Raises:
         InputError: two jobs that would share a folder. What Hydra says of wrong overrides goes up.
@@ -71,6 +77,7 @@ def plan(
     common = set(config.hydra.overrides.task)
     if len(points) > 1:
         common |= set(points[0]).intersection(*points[1:])
+    composer = composer or Composer(config, loader)
     jobs: dict[str, Job] = {}
     for number, overrides in enumerate(points, start=first):
         told = changed_keys([word for word in overrides if word not in common])
@@ -80,7 +87,7 @@ def plan(
         if name is not None and run is not None and run.status == "finished":
             job = Job(number, overrides, name, run.folder, run.status, _line(told), None)
         else:
-            job = _compose(config, loader, overrides, number, told=told, runs=runs)
+            job = _compose(composer, overrides, number, told=told, runs=runs)
         jobs.setdefault(job.identity, job)
     _check_apart(list(jobs.values()), runs)
     known.update({job.identity: job.overrides for job in jobs.values()})
@@ -98,15 +105,14 @@ def changed_keys(overrides: Sequence[str]) -> dict[str, str]:
 
 
 def _compose(
-    config: DictConfig,
-    loader: ConfigLoader,
+    composer: Composer,
     overrides: list[str],
     number: int,
     *,
     told: Mapping[str, str],
     runs: Mapping[str, Run],
 ) -> Job:
-    composed = loader.load_sweep_config(config, overrides)
+    composed = composer.compose(overrides)
     name = identity(composed)
     run = runs.get(name)
     with read_write(composed.hydra), open_dict(composed.hydra):
@@ -129,12 +135,8 @@ def _compose(
 
 
 def _folder(composed: DictConfig) -> Path:
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(composed)
-    try:
+    with seen_by_resolvers(composed):
         return Path(composed.hydra.sweep.dir) / str(composed.hydra.sweep.subdir)
-    finally:
-        HydraConfig.instance().cfg = before
 
 
 def _line(told: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from seqlab.sweeps.composing import Composer
 from seqlab.sweeps.jobs import Job, plan
 from seqlab.sweeps.progress import Display
 
@@ -72,6 +73,7 @@ def launch(
     first: int,
     workers: Workers,
     display: Display,
+    composer: Composer | None = None,
 ) -> list[JobReturn]:
     """Runs every job that is not finished; one that fails is recorded, and the rest go on.
 
@@ -84,6 +86,7 @@ def launch(
         first: the number of the first job.
         workers: where the jobs run.
         display: tells how far the sweep is.
+        composer: composes the jobs' configurations, and remembers parts from call to call.
 
     Returns:
         In the order of the points one for each job that is finished or failed, whose
@@ -91,7 +94,7 @@ def launch(
         `sweep.stop_on_failure` kept from starting have none.
     """
     setup_globals()
-    jobs = plan(config, work.context.config_loader, points, first=first)
+    jobs = plan(config, work.context.config_loader, points, first=first, composer=composer)
     waiting = deque(job for job in jobs if job.status != "finished")
     workers.check(list(waiting))
     reasons: dict[int, str | None] = {}
