@@ -128,3 +128,21 @@ def test_confusion_counts_every_span_once():
     for start, end in zip(guess.starts.tolist(), guess.ends.tolist(), strict=True):
         overlaps += bool(((true.starts < end) & (true.ends > start)).any())
     assert table[-1].sum() == len(guess.starts) - overlaps
+
+
+@pytest.mark.parametrize(("scheme", "reading"), MODES)
+def test_parts_of_f1_by_sequence(scheme, reading):
+    """Each sequence's parts are those of a score that sees it alone; together they give F1."""
+    names = tag_names(scheme)
+    predicted, targets, counted = random_batch(3, names)
+    score = SpanScore(TagScheme(names, scheme), reading)
+    tops, ones = score.by_sequence(predicted, targets, counted)
+    assert 0 < tops.sum() < ones.sum()
+    for row in range(len(targets)):
+        score.reset()
+        score.update(predicted[[row]], targets[[row]], counted[[row]])
+        wanted = (tops[row] / ones[row].clamp(min=1)).item()
+        assert score.compute()["f1"].item() == pytest.approx(wanted)
+    score.reset()
+    score.update(predicted, targets, counted)
+    assert score.compute()["f1"].item() == pytest.approx((tops.sum() / ones.sum()).item())
