@@ -18,6 +18,8 @@ from optuna.trial import TrialState
 import seqlab.reports.results
 import seqlab.runs.folder
 from seqlab.errors import FailedJobsError, InputError, StorageError
+from seqlab.sweeps.elsewhere import outcome
+from seqlab.sweeps.jobs import Job
 from seqlab.sweeps.lock import sweep_lock
 from tests.sweeps import sweeping
 from tests.sweeps.searching import METRIC, SPACE, Task, bowl, directly, study
@@ -409,6 +411,13 @@ def test_a_mistyped_key_leaves_nothing_in_the_way(search, folder):
     assert task.ran == []
     search(task, "trainer.max_epochs=1,2", "hydra.sweeper.n_trials=2")
     assert task.ran
+
+
+@pytest.mark.parametrize(("status", "reason"), [("pruned", None), ("failed", "failed")])
+def test_pruned_is_no_failure_wherever_the_job_ran(tmp_path, status, reason):
+    (tmp_path / "results.json").write_text(json.dumps({"status": status}))
+    job = Job(0, [], "", tmp_path, None, "", None)
+    assert outcome(job, "died") == reason
 
 
 def test_two_in_a_folder(search, folder):

@@ -14,6 +14,8 @@ from typing import Any
 # Written into the folder of each of a sweep's jobs before it starts.
 JOB_FILE = "job.json"
 RESULTS_FILE = "results.json"
+# Statuses of runs that ended as they should: to their end, or as a search told them to.
+DONE = ("finished", "pruned")
 # What else tells that a folder is a run's.
 RUN_FILES = (JOB_FILE, RESULTS_FILE, "environment.json")
 # Overrides that change how a run is kept or shown, not what it learns.

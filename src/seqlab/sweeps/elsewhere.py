@@ -19,7 +19,7 @@ from hydra.core.utils import JobRuntime, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqlab.errors import InputError
-from seqlab.reports.collect import JOB_FILE, RESULTS_FILE, read_json
+from seqlab.reports.collect import DONE, JOB_FILE, RESULTS_FILE, read_json
 from seqlab.sweeps.jobs import Job
 from seqlab.sweeps.launching import Work
 from seqlab.sweeps.lock import Process
@@ -117,7 +117,7 @@ def run_script(script: str, arguments: list[str], owner: Process) -> None:
 
 
 def outcome(job: Job, otherwise: str | None) -> str | None:
-    """How a job ended, as its folder tells: None if it is finished, else the reason.
+    """How a job ended, as its folder tells: None if as it should, else the reason.
 
     Args:
         job: a job that ended.
@@ -125,7 +125,7 @@ def outcome(job: Job, otherwise: str | None) -> str | None:
     """
     results = read_json(job.folder / RESULTS_FILE) or {}
     status = results.get("status")
-    if status == "finished" or (status is None and otherwise is None):
+    if status in DONE or (status is None and otherwise is None):
         return None
     if status is not None:
         return str(results.get("reason") or status)
