@@ -111,7 +111,7 @@ def explain(error: BaseException) -> str | None:
         place = f" {error.filename!r}" if error.filename else ""
         message = (
             f"cannot read or write{place}: {error.strerror}; free some space, or choose another "
-            "folder with hydra.run.dir=PATH"
+            "folder with hydra.run.dir=PATH (a sweep: hydra.sweep.dir=PATH)"
         )
     elif type(error).__name__ == "MisconfigurationException":
         message = _first_line(error)
