@@ -234,6 +234,26 @@ def test_runs_of_their_own_are_told_apart_by_what_they_chose(tmp_path):
     ]
 
 
+def test_many_keys_are_told_by_what_is_unusual(tmp_path):
+    """Of five keys a name has those that most others do not share."""
+    usual = {"a": "1", "b": "2", "c": "3", "x.d": "4", "y.e": "5"}
+    for number, other in enumerate(({}, *({key: "9"} for key in usual))):
+        metrics = {"test/accuracy": number / 10}
+        write_run(tmp_path / str(number), {**usual, **other}, metrics=metrics)
+    ((_, scores),) = only(tmp_path).scores
+    names = [score.configuration.name for score in reversed(scores)]
+    assert names == ["the usual", "a=9", "b=9", "c=9", "d=9", "e=9"]
+    assert scores[0].configuration.label == {**usual, "y.e": "9"}
+
+
+def test_the_seed_of_the_data_is_called_so(tmp_path):
+    for seed in ("3", "4"):
+        changed = {"data.seed": seed}
+        write_run(tmp_path / seed, changed, metrics={"test/accuracy": 0.5}, test_set=seed)
+    names = [section.name for section, _ in only(tmp_path).scores]
+    assert names == ["data.seed=3", "data.seed=4"]
+
+
 def test_repeats_of_a_seed_count_once(tmp_path):
     for number, value in enumerate((0.1, 0.9)):
         folder = write_run(tmp_path / f"{number}", {}, metrics={"test/accuracy": value})

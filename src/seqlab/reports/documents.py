@@ -23,7 +23,7 @@ METHOD = (
     "Intervals (t) are Student's, of the mean over runs; those of the bootstrap are percentiles of "
     "2000 resamples within strata. IQM is the interquartile mean, P(better) the probability that a "
     "run of the first beats one of the second. p is of Student's t of the differences on shared "
-    "seeds, of Welch's where no seeds are shared, and for single runs that of the test examples; it is "
+    "seeds, of Welch's where no seeds are shared, and for single runs that of the test examples, "
     "corrected for all rows after Holm. p (ex.) exchanges the outcomes of test examples, exact "
     "where they are counts (McNemar's test for single runs)."
 )
