@@ -357,6 +357,7 @@ def test_a_preset_and_the_command_line(search, folder):
             "PostgreSQL|database",
         ),
         (("model=rnn,gru", "sweep.zip=[[model,seed]]"), "leave it out of a search"),
+        (("model=rnn,gru", "sweep.points=points.csv"), "leave it out of a search"),
         (
             (
                 "model=rnn,gru",

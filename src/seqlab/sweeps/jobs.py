@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from seqlab.errors import InputError
 from seqlab.reports.collect import Run, sweep_runs
@@ -33,6 +33,7 @@ class Job:
         name: the keys that tell it from the others, in a line.
         composed: its configuration with the `hydra` node, pickled (a thousand configurations
             take 27 MB so); None where it is finished.
+        several: the setting that makes it start further processes, if it does.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Job:
     status: str | None
     name: str
     composed: bytes | None
+    several: str | None = None
 
     def config(self) -> DictConfig:
         assert self.composed is not None
@@ -131,7 +133,20 @@ def _compose(
         composed.hydra.run.dir = str(folder.absolute())
     status = None if run is None else run.status
     kept = None if status == "finished" else pickle.dumps(composed)
-    return Job(number, overrides, name, folder, status, _line(told), kept)
+    several = _several(composed)
+    return Job(number, overrides, name, folder, status, _line(told), kept, several)
+
+
+def _several(composed: DictConfig) -> str | None:
+    """The setting that makes Lightning train in more than one process; None where none does."""
+    for name in ("devices", "num_nodes"):
+        value = OmegaConf.select(composed, f"trainer.{name}", default=1)
+        text = str(value).strip("[]() ")
+        listed = [part for part in text.split(",") if part.strip()]
+        number = text.lstrip("-").isdigit() and isinstance(value, (int, str))
+        if len(listed) > 1 or (number and int(text) != 1):
+            return f"trainer.{name}={value}"
+    return None
 
 
 def _folder(composed: DictConfig) -> Path:

@@ -60,8 +60,11 @@ def search(
         StorageError: the study's storage is out of reach; what the jobs got stays in their folders.
         FailedJobsError: some trials failed.
     """
-    if OmegaConf.select(config, "sweep.zip"):
-        raise InputError("sweep.zip ties the values of a grid; leave it out of a search")
+    for name in ("zip", "points"):
+        if OmegaConf.select(config, f"sweep.{name}"):
+            raise InputError(
+                f"sweep.{name} is about the points of a grid; leave it out of a search"
+            )
     parser = OverridesParser.create(config_loader=context.config_loader)
     space = search_space(parser.parse_overrides(overrides))
     check_options(space, context.config_loader)
@@ -169,7 +172,8 @@ class Search:
                 with reaching(self.place):
                     if not self._end(batch, returns):
                         return
-            elif unknown:  # perhaps of a sweeper on another machine that is dead
+            elif unknown:
+                self._say(f"waiting for a sign of life from the sweepers of {unknown} trials")
                 time.sleep(self.settings.heartbeat)
             else:
                 return
@@ -181,7 +185,8 @@ class Search:
         trials.retry_failed()
         done = trials.begun() - trials.waiting()
         if done:
-            self._say(f"{min(done, trials.total)} of {trials.total} trials are done already")
+            word = "done" if trials.alone else "done or under way"
+            self._say(f"{min(done, trials.total)} of {trials.total} trials are {word} already")
         self.launcher.total = max(trials.total - done, 0)  # type: ignore[attr-defined]
 
     def _ask(self) -> dict[int, list[str]]:
