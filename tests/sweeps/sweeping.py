@@ -112,6 +112,8 @@ def misbehave(how: str) -> None:
             bytearray(1 << 33)
         finally:
             resource.setrlimit(resource.RLIMIT_AS, before)
+    if how == "snooze":
+        time.sleep(4)
     if how == "doze":
         time.sleep(1.5)
     if how == "wait":

@@ -10,10 +10,12 @@ from tests.sweeps.commands import finish
 
 
 @pytest.mark.slow
-def test_one_and_two_processes_in_one_sweep(tmp_path):
+@pytest.mark.parametrize("launcher", ["serial", "submitit_local"])
+def test_one_and_two_processes_in_one_sweep(tmp_path, launcher):
     finish(
         tmp_path,
         "train.py",
+        f"hydra/launcher={launcher}",
         "trainer.devices=1,2",
         "seed=1,2",
         "model=gru",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import sys
 
 import pytest
@@ -44,6 +46,37 @@ def test_a_job_that_dies_is_alone(tmp_path, script_conf):
     assert "1 of 2 jobs failed" in screen
     assert [row["status"] for row in rows(tmp_path)] == ["finished", "failed"]
     assert "without a word" in rows(tmp_path)[1]["reason"]
+
+
+def test_ctrl_c_ends_all(tmp_path, script_conf):
+    spoil(tmp_path, {"1": "wait", "2": "wait"})
+    command = (SCRIPT, "seed=1,2,3", *LOCAL)
+    running = start(tmp_path, *command)
+    await_until(lambda: len(list(tmp_path.glob("*/checkpoints/last.ckpt"))) == 2)
+    await_until(lambda: all(number == 5 for number in saved(tmp_path)))
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert "goes on" in errors
+    await_until(lambda: not any(alive(entry["pid"]) for entry in begun(tmp_path)), seconds=20)
+    spoil(tmp_path)
+    finish(tmp_path, *command)
+    assert sorted(entry["from"] for entry in begun(tmp_path)) == [0, 0, 0, 5, 5]
+
+
+def saved(folder):
+    return [json.loads(p.read_text())["number"] for p in folder.glob("*/checkpoints/last.ckpt")]
+
+
+@pytest.mark.slow
+def test_a_job_whose_time_is_up_is_started_again(tmp_path, script_conf):
+    """Twenty-four seconds of work, of which it is given eighteen at a time."""
+    spoil(tmp_path, {"1": "snooze"})
+    finish(tmp_path, SCRIPT, "seed=1", *LOCAL, "hydra.launcher.timeout_min=0.6")
+    assert [row["status"] for row in rows(tmp_path)] == ["finished"]
+    places = [entry["from"] for entry in begun(tmp_path)]
+    assert len(places) > 1
+    assert places == sorted(places)
+    assert places[-1] >= 5
 
 
 # What sbatch is given runs at once, in processes of its own; sacct tells of those alive.

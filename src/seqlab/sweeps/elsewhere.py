@@ -172,25 +172,12 @@ def require(package: str, launcher: str, extra: str) -> None:
 def refuse_several_processes(jobs: Sequence[Job], launcher: str) -> None:
     """Raises InputError for a job that would start further processes of its own."""
     for job in jobs:
-        config = job.config()
-        devices = OmegaConf.select(config, "trainer.devices", default=1)
-        nodes = OmegaConf.select(config, "trainer.num_nodes", default=1)
-        if _several(devices) or nodes not in (None, 1):
-            place = f"trainer.devices={devices}" if _several(devices) else f"num_nodes={nodes}"
+        if job.several:
             raise InputError(
-                f"{place} ({job.name}) makes a job of several processes, and under "
+                f"{job.several} ({job.name}) makes a job of several processes, and under "
                 f"hydra/launcher={launcher} each job has one; use hydra/launcher=serial, or "
                 "trainer.devices=1"
             )
-
-
-def _several(devices: object) -> bool:
-    """Whether Lightning would train on more than one device."""
-    text = str(devices).strip("[]() ")
-    if "," in text:
-        return len([part for part in text.split(",") if part.strip()]) > 1
-    listed = not isinstance(devices, (int, str))  # a list of one index, not a number of devices
-    return text.lstrip("-").isdigit() and int(text) != 1 and not listed
 
 
 def _quieten(config: DictConfig) -> None:

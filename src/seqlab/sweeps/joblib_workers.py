@@ -136,6 +136,7 @@ class JoblibWorkers(Workers):
     def close(self) -> None:
         for slot in self._slots:
             slot.close()
+            slot.job = slot.future = None
 
 
 def _begin(owner: Process) -> None:

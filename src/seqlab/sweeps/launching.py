@@ -59,7 +59,7 @@ class Workers(ABC):
         return True
 
     def interrupt(self) -> None:  # noqa: B027  # one that works in this process hears it itself
-        """Lets the jobs at work save what they have and end, after Ctrl-C."""
+        """Has the jobs at work save what they have and end, and forgets those that wait."""
 
     def close(self) -> None:  # noqa: B027
         """Ends whatever the workers hold."""
@@ -91,7 +91,7 @@ def launch(
     Returns:
         In the order of the points one for each job that is finished or failed, whose
         `return_value` is None or the reason; points of one identity are one job, and those that
-        `sweep.stop_on_failure` kept from starting have none.
+        `sweep.stop_on_failure` kept from starting or interrupted have none.
     """
     setup_globals()
     jobs = plan(config, work.context.config_loader, points, first=first, composer=composer)
@@ -121,7 +121,10 @@ def launch(
                     reasons[job.number] = reason
                     display.ended(job, reason)
                     if stops and reason is not None:
+                        workers.interrupt()
                         waiting.clear()
+                        running.clear()
+                        break
         except KeyboardInterrupt:
             workers.interrupt()
             raise

@@ -102,10 +102,13 @@ class RayWorkers(Workers):
         import ray
         from ray.exceptions import RayError
 
+        if not self._running:
+            return
         for reference in self._running:
             ray.cancel(reference)
         with suppress(RayError):
             ray.wait(list(self._running), num_returns=len(self._running), timeout=GRACE)
+        self._running.clear()
 
     def close(self) -> None:
         if self._connected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -43,18 +44,29 @@ def run_alone(job: Job) -> str | None:
     """Runs a job by a command of its own; the reason if it failed.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C was pressed, which the job hears as well.
+        KeyboardInterrupt: Ctrl-C was pressed; the job has ended, too.
     """
     config = job.config()
     arguments = [*begin(job, config), f'hydra.run.dir="{job.folder.absolute()}"']
     call = (str(Path(sys.argv[0]).absolute()), arguments, Process.current())
     program = f"from {run_script.__module__} import Process, run_script; run_script(*{call!r})"
     environment = {**os.environ, **config.hydra.job.env_set}
-    with subprocess.Popen([sys.executable, "-c", program], env=environment) as process:
+    command = [sys.executable, "-c", program]
+    # In a group of its own, so that Ctrl-C is heard once, here, and passed on.
+    with subprocess.Popen(command, env=environment, process_group=0) as process:
         try:
             code = process.wait()
         except KeyboardInterrupt:
-            with suppress(KeyboardInterrupt):
-                process.wait()
+            _end(process)
             raise
     return outcome(job, told_exit(code) if code else None)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Has a job and its further processes save what they have; a second Ctrl-C ends them."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGKILL)

@@ -116,6 +116,7 @@ class SubmititWorkers(Workers):
         until = time.monotonic() + 10
         while time.monotonic() < until and not all(o.done() for _, o in self._running.values()):
             time.sleep(0.1)
+        self._running.clear()
 
 
 class LocalWorkers(SubmititWorkers):
@@ -153,5 +154,7 @@ class LocalWorkers(SubmititWorkers):
         import submitit
 
         executor = submitit.LocalExecutor(self.folder)
-        executor.update_parameters(timeout_min=self._minutes)
+        # A job is warned so many seconds before its time is up.
+        warned = min(30, round(self._minutes * 30))
+        executor.update_parameters(timeout_min=self._minutes, signal_delay_s=warned)
         return [executor.submit(Call(), parcel) for parcel in parcels]
