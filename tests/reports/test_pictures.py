@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from seqlab.reports.collect import runs_below
 from seqlab.reports.compare import compare_folders, images
 from seqlab.reports.key_plots import heights_of
+from seqlab.reports.results import draw
 from tests.reports.runs import write_run
 
 MODELS = ("rnn", "gru", "lstm")
@@ -71,6 +73,14 @@ def test_not_numbers_are_left_out(tmp_path):
 def test_one_run(tmp_path):
     write_run(tmp_path / "a", {}, metrics={"test/accuracy": 0.5})
     assert set(drawn(tmp_path)) == {"configurations"}
+
+
+def test_a_sweep_without_a_better_end_is_not_drawn(tmp_path):
+    """Its headline is a coverage, of which neither more nor less is better."""
+    for seed in (1, 2):
+        scores = {"test/coverage_80": 0.8}
+        write_run(tmp_path / str(seed), {}, seed=seed, metrics=scores, headline="coverage_80")
+    assert draw(tmp_path, runs_below([tmp_path]), again=True) == []
 
 
 def test_lengths_make_lines(tmp_path):

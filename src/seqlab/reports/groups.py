@@ -76,7 +76,7 @@ class Grouped:
 
 def own_metrics(runs: Sequence[Run]) -> list[str]:
     """Each run's headline on the test set; the loss where none has one; none of no finished run."""
-    found = headlines(list(runs))
+    found = [name for name in headlines(list(runs)) if direction(name)]
     return [name for name in found if name != "test/loss"] or found
 
 
