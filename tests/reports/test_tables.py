@@ -147,3 +147,14 @@ def test_a_thousand_runs(tmp_path):
         rows = list(csv.DictReader(file))
     assert len(rows) == 100
     assert {row["n"] for row in rows} == {"10"}
+
+
+def test_plots_are_drawn_again_only_where_results_changed(sweep):
+    report(sweep, Console(quiet=True))
+    plot = sweep / "configurations.png"
+    before = plot.stat().st_mtime_ns
+    report(sweep, Console(quiet=True))
+    assert plot.stat().st_mtime_ns == before
+    finished(sweep / "g", 6, {"model": "lstm", "seed": "1"}, test_accuracy=0.9)
+    report(sweep, Console(quiet=True))
+    assert plot.stat().st_mtime_ns > before
