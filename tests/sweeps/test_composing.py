@@ -21,7 +21,8 @@ JOBS = (
     ["data=reverse", "model/attention=general", "+trainer.plugins=null"],
     ["model=gru", "callbacks={}", "seed=4"],
     ["++extra.deep=[1,2]", "model.encoder.hidden_size=${seed}"],
-    ["hydra.sweep.subdir=x", "seed=5"],
+    ["hydra.sweep.subdir=x", "seed=5", "+hydra.job.env_set.A=b", "hydra/launcher=joblib"],
+    ["hydra.job.env_copy=[PATH]", "seed=5"],
     ["model=gru", "seed=2"],
 )
 

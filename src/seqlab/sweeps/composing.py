@@ -12,6 +12,9 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, read_write
 
+# Values that decide over how the files are composed, or that Hydra works with afterwards.
+BEFOREHAND = ("hydra.searchpath", "hydra.job.env_copy")
+
 
 class Composer:
     """Gives for each job what Hydra's `load_sweep_config` does, a hundred times as fast.
@@ -41,7 +44,7 @@ class Composer:
         """
         parsed = self._parser.parse_overrides(list(overrides))
         values = [override for override in parsed if not self._chooses(override)]
-        if any(override.is_hydra_override() or override.package for override in values):
+        if any(o.package or o.key_or_group.startswith(BEFOREHAND) for o in values):
             return self._loader.load_sweep_config(self._config, list(overrides))
         choices = tuple(str(o.input_line) for o in parsed if self._chooses(o))
         if choices not in self._composed:
@@ -54,9 +57,12 @@ class Composer:
             return self._loader.load_sweep_config(self._config, list(overrides))
         job = composed.hydra.job
         with read_write(composed.hydra):
-            composed.hydra.overrides.task = [override.input_line for override in parsed]
+            hydras = [str(o.input_line) for o in parsed if o.is_hydra_override()]
+            composed.hydra.overrides.hydra = [*self._config.hydra.overrides.hydra, *hydras]
+            tasks = [override for override in parsed if not override.is_hydra_override()]
+            composed.hydra.overrides.task = [override.input_line for override in tasks]
             job.override_dirname = get_overrides_dirname(
-                overrides=parsed,
+                overrides=tasks,
                 kv_sep=job.config.override_dirname.kv_sep,
                 item_sep=job.config.override_dirname.item_sep,
                 exclude_keys=job.config.override_dirname.exclude_keys,
