@@ -18,6 +18,8 @@ from seqlab.sweeps.composing import Composer
 from seqlab.sweeps.identity import KnownIdentities, identity, seen_by_resolvers
 
 IDENTITIES = ".identities.json"
+# Words of a command line that only say where jobs run and where they lie.
+PLACE = ("hydra/launcher", "hydra.launcher", "hydra.sweep.", "hydra.run.", "hydra.mode=")
 
 
 @dataclass(eq=False)
@@ -74,7 +76,8 @@ def plan(
     """
     root = Path(config.hydra.sweep.dir)
     runs = {run.identity: run for run in sweep_runs(root)}
-    known = KnownIdentities(root / IDENTITIES, _sources(loader), config.hydra.overrides.hydra)
+    words = [w for w in config.hydra.overrides.hydra if not w.lstrip("+~").startswith(PLACE)]
+    known = KnownIdentities(root / IDENTITIES, _sources(loader), words)
     # The words of the command line, where they name one value, tell no jobs apart.
     common = set(config.hydra.overrides.task)
     if len(points) > 1:
