@@ -149,11 +149,18 @@ class Search:
             self._report()
             self._say(f"interrupted; the same command with hydra.sweep.dir={self.folder} goes on")
             raise
-        except BaseException:
+        except StorageError as error:
+            report(self.folder)
+            raise StorageError(
+                f"{error}; what the jobs got is kept, and the same command with "
+                f"hydra.sweep.dir={self.folder} goes on from there"
+            ) from error
+        except Exception:
             report(self.folder)
             raise
         self._report()
-        failed = len(self.trials.failed())
+        with reaching(self.place):
+            failed = len(self.trials.failed())
         if failed:
             raise FailedJobsError(
                 f"{failed} of {self.trials.total} trials failed; the table tells why, and the same "
