@@ -5,8 +5,6 @@ states at their ends form a recurrence `BLOCK` times as short, solved in the sam
 enters a block is added to its states, times the product of its decays. That is BLOCK · log_BLOCK T
 kernels in a row and a linear amount of work (Blelloch 1990, section 1.4, with blocks for pairs).
 The gradient is such a recurrence from right to left (Martin & Cundy 2018, section 2.2).
-
-`torch.compile` leaves the scans as they are: it would write out their loops for every length anew.
 """
 
 from __future__ import annotations
@@ -20,6 +18,8 @@ from jaxtyping import Float, Num
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from seqlab.nn.compiling import uncompiled
+
 # Large enough that few levels are needed, small enough that the depth stays low.
 BLOCK = 16
 # Numbers that a processor's cache holds a few times.
@@ -28,7 +28,7 @@ CACHED = 1 << 18
 Gates = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-@torch.compiler.disable
+@uncompiled
 def linear_scan(
     decay: Num[Tensor, "#batch time hidden"],
     values: Num[Tensor, "batch time hidden"],
@@ -47,7 +47,7 @@ def linear_scan(
     return _LinearScan.apply(decay, values)  # type: ignore[return-value]
 
 
-@torch.compiler.disable
+@uncompiled
 def log_scan(
     log_decay: Float[Tensor, "batch time hidden"],
     log_values: Float[Tensor, "batch time hidden"],
@@ -72,7 +72,7 @@ def log_scan(
     return states  # type: ignore[return-value]
 
 
-@torch.compiler.disable
+@uncompiled
 def gated_log_scan(
     projected: Float[Tensor, "batch time projected"], gates: Gates
 ) -> Float[Tensor, "batch time hidden"]:

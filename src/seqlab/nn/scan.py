@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seqlab.errors import InputError, check_probability
 from seqlab.nn.cells import Cell, FastCell, GRUCell, LSTMCell, RNNCell
+from seqlab.nn.compiling import uncompiled
 from seqlab.nn.recurrence import (
     FusedGRU,
     FusedLSTM,
@@ -85,13 +86,11 @@ class CellRecurrence(Recurrence):
         after = self._zoned(before, self.cell.step(projected, before, mask))
         return after[0], after
 
+    @uncompiled
     def history(
         self, inputs: Float[Tensor, "batch time feature"], state: State
     ) -> tuple[Float[Tensor, "time batch hidden"], ...]:
         """The states after all steps, part by part, time first."""
-        return _uncompiled(self._history, inputs, state)
-
-    def _history(self, inputs: Tensor, state: State) -> tuple[Tensor, ...]:
         inputs_mask, mask = self._masks(inputs[:, 0], state[0])
         if inputs_mask is not None:
             inputs = inputs * inputs_mask[:, None]
@@ -128,14 +127,6 @@ class CellRecurrence(Recurrence):
             return None, None
         keep = 1 - self.variational_dropout
         return tuple(torch.empty_like(x).bernoulli_(keep) / keep for x in (inputs, hidden))  # type: ignore[return-value]
-
-
-@torch.compiler.disable
-def _uncompiled(
-    run: Callable[[Tensor, State], tuple[Tensor, ...]], inputs: Tensor, state: State
-) -> tuple[Tensor, ...]:
-    """Runs without the compiler, which would write out the loop for every length anew."""
-    return run(inputs, state)
 
 
 def written_out(recurrence: Recurrence) -> CellRecurrence:
