@@ -70,7 +70,7 @@ def gain(folder):
     times = {"one after the other": [], "joblib, two at a time": []}
     for repeat in range(REPEATS):
         for name, words in zip(times, ((), TWO), strict=True):
-            here = folder / f"{name} {repeat}"
+            here = folder / f"{len(words)}-{repeat}"  # a comma would be swept
             times[name].append(sweep(here, "seed=range(1,9)", *SMALL, *QUIET, *words)[:2])
     medians = {}
     for name, pairs in times.items():
