@@ -49,11 +49,10 @@ def row(what, measured, claim=""):
     print(f"{what:44}{measured:>22}{claim:>12}", flush=True)
 
 
-def sweep(folder, *words):
-    """Wall-clock and computing seconds of a whole command."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+def python(*words):
+    """A command of one thread, which must not fail."""
     done = subprocess.run(
-        [sys.executable, "train.py", "-m", *words, f"hydra.sweep.dir={folder}"],
+        [sys.executable, *words],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -61,6 +60,13 @@ def sweep(folder, *words):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def sweep(folder, *words):
+    """Wall-clock and computing seconds of a whole command."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = python("train.py", "-m", *words, f"hydra.sweep.dir={folder}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     computing = sum(getattr(after, key) - getattr(before, key) for key in ("ru_utime", "ru_stime"))
     return time.perf_counter() - start, computing, done
@@ -83,15 +89,7 @@ def gain(folder):
 
 
 def overhead(folder):
-    done = subprocess.run(
-        [sys.executable, __file__, "inside", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = python(__file__, "inside", str(folder))
     measured = json.loads(done.stdout.splitlines()[-1])
     wall, computing = (statistics.median(column[1:]) for column in zip(*measured, strict=True))
     claim = f"< {CLAIMS['overhead']} s"

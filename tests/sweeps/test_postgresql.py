@@ -18,8 +18,9 @@ from optuna.trial import TrialState
 
 from seqlab.trials.storage import open_storage
 from tests.sweeps.searching import METRIC, SPACE
-from tests.sweeps.sweeping import CONF_OF_SCRIPT, write_conf
 from tests.sweeps.test_search_kill import begun, finish, kill, start
+
+pytestmark = pytest.mark.usefixtures("script_conf")
 
 
 class Server:
@@ -96,14 +97,6 @@ def server() -> Iterator[Server]:
         server.end()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _conf(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        conf = write_conf(tmp_path_factory.mktemp("search") / "conf")
-        patch.setenv(CONF_OF_SCRIPT, str(conf))
-        yield
 
 
 def words(server: Server, name: str, total: int) -> tuple[str, ...]:

@@ -15,17 +15,9 @@ from optuna.trial import TrialState
 
 from tests.conftest import ROOT
 from tests.sweeps.searching import METRIC, SPACE, study
-from tests.sweeps.sweeping import CONF_OF_SCRIPT, write_conf
 
+pytestmark = pytest.mark.usefixtures("script_conf")
 WORDS = (*SPACE, METRIC, "hydra.sweeper.sampler.n_startup_trials=2", "hydra.sweeper.n_trials=6")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _conf(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        conf = write_conf(tmp_path_factory.mktemp("search") / "conf")
-        patch.setenv(CONF_OF_SCRIPT, str(conf))
-        yield
 
 
 def start(folder: Path, *words: str, step: float = 0.01) -> subprocess.Popen:

@@ -8,7 +8,7 @@ from seqlab.data.batch import Spec
 from seqlab.data.series import SeriesStore
 from seqlab.data.series_dataset import SeriesDataset
 from seqlab.data.synthetic import Split
-from seqlab.data.windows import Windows, cut_windows
+from seqlab.data.windows import Windows
 from seqlab.errors import InputError
 
 
@@ -59,13 +59,4 @@ class PastSeries:
         if name not in bounds:
             raise InputError(f"there is no split {name!r} of past series; use train or val")
         begin, end = bounds[name]
-        return cut_windows(
-            self.store,
-            window=data.window,
-            horizon=data.horizon,
-            first_cuts=begin,
-            last_cuts=end - data.horizon,
-            stride=data.stride,
-            period=data.season,
-            scale_until=train_end,
-        )
+        return data.cut(self.store, begin, end, train_end)

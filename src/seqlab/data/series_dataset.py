@@ -120,6 +120,17 @@ class SeriesDataset(ABC):
         if name not in bounds:
             raise InputError(f"there is no split {name!r} of series; use train, val or test")
         begin, end = bounds[name]
+        return self.cut(store, begin, end, train_end if name == "train" else begin)
+
+    def cut(self, store: SeriesStore, begin: Tensor, end: Tensor, scale_until: Tensor) -> Windows:
+        """Cuts every window whose horizon lies between two points of its series.
+
+        Args:
+            store: the series.
+            begin: (series,) the first value that is forecast.
+            end: (series,) the value behind the last that is forecast.
+            scale_until: (series,) the value behind the last that the metrics' scale may see.
+        """
         return cut_windows(
             store,
             window=self.window,
@@ -128,7 +139,7 @@ class SeriesDataset(ABC):
             last_cuts=end - self.horizon,
             stride=self.stride,
             period=self.season,
-            scale_until=train_end if name == "train" else begin,
+            scale_until=scale_until,
         )
 
     @property

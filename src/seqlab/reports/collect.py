@@ -157,6 +157,16 @@ def overrides(folder: Path) -> list[str]:
     return [str(word) for word in words] if isinstance(words, list) else []
 
 
+def changed_keys(overrides: Sequence[str]) -> dict[str, str]:
+    """Overrides as keys and values, without Hydra's own and the sweep's."""
+    changed = {}
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if not re.match(r"(hydra|sweep)\b", key):
+            changed[key] = value
+    return changed
+
+
 def _folders(folder: Path, files: Sequence[str] = (JOB_FILE,)) -> Iterator[Path]:
     """Folders that hold one of the files; their own folders are not looked into."""
     pending = [folder]
@@ -180,20 +190,20 @@ def _read(folder: Path) -> Run | None:
         folder=folder,
         number=int(job.get("number", 0)),
         identity=job["identity"],
-        changed={
-            str(key): str(value)
-            for key, value in (job.get("changed") or {}).items()
-            if not key.startswith(SHOWN)
-        },
+        changed=_deciding(job.get("changed") or {}),
         **_results(folder),
     )
 
 
 def _read_single(folder: Path) -> Run:
     """A run that is no job of a sweep; Hydra keeps its command line."""
-    keys = [word.lstrip("+~").partition("=") for word in overrides(folder)]
-    changed = {key: value for key, _, value in keys if not key.startswith(SHOWN)}
+    changed = _deciding(changed_keys(overrides(folder)))
     return Run(folder=folder, number=0, identity="", changed=changed, **_results(folder))
+
+
+def _deciding(changed: Mapping[str, Any]) -> dict[str, str]:
+    """Changed keys without those that decide only what is shown or kept."""
+    return {str(key): str(value) for key, value in changed.items() if not key.startswith(SHOWN)}
 
 
 def _results(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from seqlab.errors import InputError
-from seqlab.reports.collect import Run, sweep_runs
+from seqlab.reports.collect import Run, changed_keys, sweep_runs
 from seqlab.sweeps.composing import Composer
 from seqlab.sweeps.identity import KnownIdentities, identity, seen_by_resolvers
 
@@ -97,16 +97,6 @@ def plan(
     _check_apart(list(jobs.values()), runs)
     known.update({job.identity: job.overrides for job in jobs.values()})
     return list(jobs.values())
-
-
-def changed_keys(overrides: Sequence[str]) -> dict[str, str]:
-    """Overrides as keys and values, without Hydra's own and the sweep's."""
-    changed = {}
-    for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
-        if not re.match(r"(hydra|sweep)\b", key):
-            changed[key] = value
-    return changed
 
 
 def _compose(

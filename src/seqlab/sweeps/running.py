@@ -17,9 +17,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from seqlab.config import explain
-from seqlab.reports.collect import JOB_FILE, RESULTS_FILE, read_json
+from seqlab.reports.collect import JOB_FILE, RESULTS_FILE, changed_keys, read_json
 from seqlab.runs.folder import write_atomically
-from seqlab.sweeps.jobs import Job, changed_keys
+from seqlab.sweeps.jobs import Job
 
 
 def run(

@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqlab.config import nearest
 from seqlab.errors import InputError
+from seqlab.reports.collect import changed_keys
 from seqlab.sweeps.identity import LEFT_OUT
-from seqlab.sweeps.jobs import changed_keys
 from seqlab.sweeps.search_space import SearchSpace
 
 # What two sweepers of one study need not share, beside what makes no other job.
