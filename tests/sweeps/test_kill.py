@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.sweeps.commands import COUNTING, alive, await_until, begun, finish, metrics, start
+from tests.sweeps.commands import (
+    COUNTING,
+    alive,
+    await_until,
+    begun,
+    finish,
+    metrics,
+    spoil,
+    start,
+)
 
 LAUNCHERS = {
     "serial": (),
@@ -18,16 +28,20 @@ LAUNCHERS = {
 }
 
 
+def kill(running: subprocess.Popen, folder: Path) -> None:
+    running.kill()
+    running.communicate()
+    # No worker lives longer, or it would write where the next sweep does.
+    await_until(lambda: not any(alive(entry["pid"]) for entry in begun(folder)), seconds=20)
+
+
 def kill_in_a_job(folder: Path, wait: float, *command: str) -> set[str]:
     """Kills a sweep `wait` seconds after it begins its next job; the jobs then finished."""
     before = len(begun(folder))
     running = start(folder, *command)
     await_until(lambda: len(begun(folder)) > before or running.poll() is not None)
     time.sleep(wait)
-    running.kill()
-    running.communicate()
-    # No worker lives longer, or it would write where the next sweep does.
-    await_until(lambda: not any(alive(entry["pid"]) for entry in begun(folder)), seconds=20)
+    kill(running, folder)
     return {
         path.parent.name
         for path in folder.glob("*/results.json")
@@ -56,13 +70,23 @@ def check_survives(folder: Path, kills: list[float], counted: dict, launcher: st
 
 @pytest.mark.parametrize("launcher", ["serial", "joblib"])
 def test_a_killed_sweep_finishes(tmp_path, counted, launcher):
-    """Killed while its first job counts, which goes on from what it saved."""
-    check_survives(tmp_path, [0.03], counted, launcher)
-    first = begun(tmp_path)[0]["job"]
-    assert [entry["from"] > 0 for entry in begun(tmp_path) if entry["job"] == first] == [
-        False,
-        True,
-    ]
+    """Killed while its first job, half-way, counts no further; it goes on from what it saved."""
+    command = (*COUNTING, *LAUNCHERS[launcher])
+    spoil(tmp_path, {"1": "wait", "2": "wait"})
+    running = start(tmp_path, *command)
+    await_until(lambda: counts(tmp_path) or running.poll() is not None)
+    first = counts(tmp_path)[0]
+    kill(running, tmp_path)
+    spoil(tmp_path)
+    finish(tmp_path, *command)
+    assert metrics(tmp_path) == counted
+    assert [entry["from"] for entry in begun(tmp_path) if entry["job"] == first] == [0, 5]
+
+
+def counts(folder: Path) -> list[str]:
+    """The jobs that have counted half-way."""
+    saved = folder.glob("*/checkpoints/last.ckpt")
+    return [path.parts[-3] for path in saved if json.loads(path.read_text())["number"] == 5]
 
 
 @pytest.mark.slow
