@@ -158,3 +158,38 @@ def test_plots_are_drawn_again_only_where_results_changed(sweep):
     finished(sweep / "g", 6, {"model": "lstm", "seed": "1"}, test_accuracy=0.9)
     report(sweep, Console(quiet=True))
     assert plot.stat().st_mtime_ns > before
+
+
+KEYS = ("optimizer.lr", "model.encoder.hidden_size", "model.dropout", "model.encoder.forget_bias")
+
+
+def test_on_a_narrow_screen_every_number_is_whole(tmp_path):
+    for number in range(2):
+        changed = {key: f"{0.000175425 + number}" for key in KEYS}
+        finished(tmp_path / str(number), number, changed, test_accuracy=0.1234 + number)
+    wide, narrow = Console(record=True, width=200), Console(record=True, width=72)
+    report(tmp_path, wide)
+    report(tmp_path, narrow)
+    assert "hidden_size" in wide.export_text(clear=False)
+    assert "1,234" in wide.export_text()
+    text = narrow.export_text()
+    assert "…" not in text
+    table = text.partition("sweep folder")[0]
+    assert max(map(len, table.splitlines())) <= 72
+    for word in ("lr", "hidden_", "forget_", "0.1234", "1.1234", "finished"):
+        assert word in table
+    # They are in results.csv.
+    assert "1,234" not in table
+
+
+def test_what_cannot_be_drawn_is_told(sweep, monkeypatch):
+    def fail(*_):
+        raise ValueError("no such font")
+
+    monkeypatch.setattr("seqlab.reports.pictures.pictures", fail)
+    console = Console(record=True, width=200)
+    report(sweep, console)
+    told = console.export_text()
+    assert "the plots cannot be drawn: ValueError: no such font" in told
+    assert "results.csv" in told
+    assert not list(sweep.glob("*.png"))

@@ -12,12 +12,10 @@ from seqlab.reports.comparison import Comparison, check_rival, compare
 from seqlab.reports.comparison_tables import contests_table, scores_table, shown_lines
 from seqlab.reports.documents import best_commands, document, image_names, write_documents
 from seqlab.reports.groups import check_keys, choose_metrics, grouped
-from seqlab.reports.tables import on_screen
 from seqlab.reports.words import statuses
 
 # Rows of a table and verdicts on the screen; its width where it goes to a file.
 ROWS, VERDICTS = 30, 10
-WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -69,11 +67,9 @@ def _judged_by(run: Run, metric: str) -> bool:
 
 def show(found: Found) -> None:
     """Prints tables and verdicts."""
-    from rich.console import Console
+    from seqlab.reports.screen import print_table, screen  # brings rich
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDTH
+    console = screen()
 
     def say(text: str, style: str | None = None) -> None:
         console.print(text, highlight=False, markup=False, style=style)
@@ -84,9 +80,9 @@ def show(found: Found) -> None:
             say(f"{run.folder / 'results.json'} is damaged: left out", "yellow")
     for comparison in found.comparisons:
         console.print()
-        console.print(on_screen(scores_table(comparison), ROWS))
+        print_table(console, scores_table(comparison), ROWS)
         if any(contest.p is not None for contest in comparison.contests):
-            console.print(on_screen(contests_table(comparison), ROWS))
+            print_table(console, contests_table(comparison), ROWS)
         for line in shown_lines(comparison, VERDICTS):
             say(f"• {line}")
         for reason in dict.fromkeys(c.why_not for c in comparison.contests if c.why_not):
@@ -105,12 +101,11 @@ def text(found: Found, kind: str) -> str:
 
 def write(found: Found, folder: Path, kinds: Sequence[str]) -> None:
     """Writes documents and pictures into a folder."""
-    from rich.console import Console
+    from seqlab.reports.screen import screen  # brings rich
 
     names = write_documents(folder, kinds, found.runs, found.comparisons, images(found))
-    console = Console()
     told = f"{statuses(found.runs)}\n{folder}: {', '.join(names)}"
-    console.print(told, soft_wrap=True, highlight=False, markup=False)
+    screen().print(told, soft_wrap=True, highlight=False, markup=False)
 
 
 def images(found: Found) -> dict[str, bytes]:

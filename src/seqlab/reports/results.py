@@ -15,7 +15,7 @@ from seqlab.reports.collect import Run, changed, headlines, metric_names, sweep_
 from seqlab.reports.comparison import compare
 from seqlab.reports.documents import image_names
 from seqlab.reports.groups import grouped, own_metrics
-from seqlab.reports.screen import results_table, summary_table
+from seqlab.reports.screen import print_results, print_summary, screen
 from seqlab.reports.seeds import Folded, fold_seeds
 from seqlab.runs.folder import write_atomically
 
@@ -29,7 +29,7 @@ def report(folder: Path, console: Console | None = None) -> None:
     `summary.csv` has a row a configuration and metric. Plots (`pictures`) are drawn again only
     where the results changed.
     """
-    console = console or Console()
+    console = console or screen()
     runs = sweep_runs(folder)
     if not runs:
         return
@@ -44,13 +44,16 @@ def report(folder: Path, console: Console | None = None) -> None:
         write_parquet(folder / "results.parquet", rows)
         written.insert(1, "results.parquet")
         note = ""
-    console.print(results_table(runs))
+    print_results(console, runs)
     shown = [entry for entry in folded if entry.metric in headlines(runs)]
     if any(entry.n > 1 for entry in shown):
-        console.print(summary_table(shown))
-    plots = draw(folder, runs, again=changed_since)
-    written += plots
-    told = f"sweep folder {folder}  ({', '.join(written)}{'; ' if note else ''}{note})"
+        print_summary(console, shown)
+    notes = [note] if note else []
+    try:
+        written += draw(folder, runs, again=changed_since)
+    except Exception as error:  # what was found is told, whether or not it can be drawn
+        notes.append(f"the plots cannot be drawn: {type(error).__name__}: {error}")
+    told = f"sweep folder {folder}  ({'; '.join([', '.join(written), *notes])})"
     console.print(told, soft_wrap=True, highlight=False, markup=False)
     if len({tuple(entry.changed.items()) for entry in folded}) > 1:
         told = f"which differences are more than noise   seqlab compare {folder}"

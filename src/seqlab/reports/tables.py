@@ -1,4 +1,4 @@
-"""Tables, and how they look in Markdown, CSV, LaTeX, HTML and on the screen."""
+"""Tables, and how they look in Markdown, CSV, LaTeX and HTML."""
 
 from __future__ import annotations
 
@@ -8,12 +8,6 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from seqlab.reports.collect import last_word
-
-if TYPE_CHECKING:
-    import rich.table
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -124,32 +118,3 @@ def as_html(table: Table) -> str:
         f"<h3>{html.escape(table.title)}</h3>\n<table><thead><tr>{head}</tr></thead>\n"
         f"<tbody>\n{body}\n</tbody></table>\n"
     )
-
-
-def on_screen(table: Table, most: int) -> rich.table.Table:
-    """A table for the screen, with so many rows at most."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    left = len(table.rows) - most
-    shown = RichTable(
-        title=Text(table.title),
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-        caption=f"… and {left} more rows; --output DIR writes all" if left > 0 else None,
-        caption_justify="left",
-    )
-    for name in table.columns:
-        right = name in table.numbers
-        shown.add_column(
-            Text(last_word(name, table.columns)),
-            justify="right" if right else "left",
-            overflow="fold",
-            no_wrap=right,  # numbers stay in one piece; names give way
-        )
-    for number, row in enumerate(table.rows[:most]):
-        shown.add_row(*map(Text, row), style="bold" if number in table.bold else None)
-    return shown

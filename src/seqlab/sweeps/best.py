@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from seqlab.reports.screen import print_table, screen
+from seqlab.reports.tables import Table
 from seqlab.runs.folder import write_atomically
 from seqlab.sweeps.objective import Objective
 from seqlab.sweeps.search_space import SearchSpace
@@ -34,9 +33,10 @@ def report_best(trials: Trials, objective: Objective, space: SearchSpace, folder
     write_atomically(folder / BEST_FILE, json.dumps(rows, indent=2) + "\n")
     states = [trial.state for trial in trials.all()]
     complete, pruned = states.count(TrialState.COMPLETE), states.count(TrialState.PRUNED)
-    console = Console()
+    console = screen()
     title = "Best trial" if len(objective.metrics) == 1 else f"Pareto front: {len(best)} trials"
-    console.print(_table(f"{title} of {complete} complete, {pruned} pruned", rows, objective))
+    told = _table(f"{title} of {complete} complete, {pruned} pruned", rows, objective)
+    print_table(console, told, len(rows))
     for row in rows:
         console.print(f"again   {row['command']}", soft_wrap=True, highlight=False, markup=False)
 
@@ -71,12 +71,13 @@ def command(overrides: Sequence[str]) -> str:
 
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]], objective: Objective) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("trial", justify="right")
-    for metric in objective.metrics:
-        table.add_column(Text(metric), justify="right")
-    table.add_column("run", overflow="fold")
-    for row in rows:
-        values = (f"{value:.6g}" for value in row["values"].values())
-        table.add_row(str(row["trial"]), *values, Text(row["run"] or ""))
-    return table
+    return Table(
+        title=title,
+        columns=("trial", *objective.metrics, "run"),
+        rows=[
+            [str(row["trial"]), *(f"{v:.6g}" for v in row["values"].values()), row["run"] or ""]
+            for row in rows
+        ],
+        numbers=frozenset({"trial", *objective.metrics}),
+        raw=[dict(row) for row in rows],
+    )

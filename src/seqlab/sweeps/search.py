@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,11 +31,9 @@ from seqlab.sweeps.search_space import SearchSpace, search_space
 from seqlab.sweeps.study_trials import RUN, SAME, Trials
 from seqlab.trials.handover import NOT_MEASURED, HandedTrial
 from seqlab.trials.pruners import make_pruner
-from seqlab.trials.storage import is_url, open_storage, reaching, told
+from seqlab.trials.storage import open_storage, reaching, told
 
-JOURNAL = "study.log"
 STUDY = "search"
-DEFAULT_TRIALS = 20
 
 
 def search(
@@ -109,7 +106,7 @@ class Search:
         self.console = Console(stderr=True)
         self.launcher, self.space, self.settings, self.folder = launcher, space, settings, folder
         self.stops = bool(OmegaConf.select(config, "sweep.stop_on_failure"))
-        self.place = _place(settings, folder)
+        self.place = settings.place(folder)
         self.objective = objective(
             settings.metric, settings.direction, lambda: headline(config, loader, space)
         )
@@ -133,7 +130,7 @@ class Search:
         self.trials = Trials(
             self.study,
             storage,
-            total=_total(settings, space),
+            total=settings.total(space),
             folder=folder,
             alone=settings.storage is None,
             interval=settings.heartbeat,
@@ -314,18 +311,3 @@ class Search:
 
     def _say(self, text: str) -> None:
         self.console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-
-def _place(settings: Settings, folder: Path) -> str:
-    if settings.storage is not None and is_url(settings.storage):
-        return settings.storage
-    path = Path(settings.storage) if settings.storage else folder / JOURNAL
-    # Jobs may run in other working directories.
-    return os.path.abspath(path)  # noqa: PTH100  # resolve() would follow links
-
-
-def _total(settings: Settings, space: SearchSpace) -> int:
-    if settings.sampler.get("name") != "grid":
-        return settings.n_trials or DEFAULT_TRIALS
-    points = len(space.grid())
-    return min(settings.n_trials or points, points)

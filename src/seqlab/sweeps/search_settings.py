@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from seqlab.errors import InputError, check_at_least
+from seqlab.sweeps.search_space import SearchSpace
+from seqlab.trials.storage import is_url
+
+JOURNAL = "study.log"
+DEFAULT_TRIALS = 20
 
 
 @dataclass(frozen=True)
@@ -51,3 +58,18 @@ class Settings:
             raise InputError(
                 "hydra.sweeper.storage may hold many studies; add hydra.sweeper.study=NAME"
             )
+
+    def place(self, folder: Path) -> str:
+        """Where the study is kept: a database's URL, or an absolute path."""
+        if self.storage is not None and is_url(self.storage):
+            return self.storage
+        path = Path(self.storage) if self.storage else folder / JOURNAL
+        # Jobs may run in other working directories.
+        return os.path.abspath(path)  # noqa: PTH100  # resolve() would follow links
+
+    def total(self, space: SearchSpace) -> int:
+        """The number of trials; a grid has no more than its points."""
+        if self.sampler.get("name") != "grid":
+            return self.n_trials or DEFAULT_TRIALS
+        points = len(space.grid())
+        return min(self.n_trials or points, points)
