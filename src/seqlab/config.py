@@ -55,6 +55,8 @@ def run(main: Callable[..., Any]) -> None:
     _compose_once()
     try:
         main()
+    except KeyboardInterrupt:
+        sys.exit(1)  # what there is to go on from has been told
     except Exception as error:
         leave(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -77,6 +78,30 @@ def await_until(condition: Callable[[], object], seconds: float = 300) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
+
+
+def halfway(folder: Path) -> list[str]:
+    """The jobs that have counted to five."""
+    saved = folder.glob("*/checkpoints/last.ckpt")
+    return [path.parts[-3] for path in saved if json.loads(path.read_text())["number"] == 5]
+
+
+def check_ctrl_c(folder: Path, *launcher: str, at_once: int = 2, **environment: str) -> None:
+    """Ctrl-C half-way through jobs ends all at work, and they go on from there."""
+    command = (SCRIPT, "seed=1,2,3", *launcher)
+    spoil(folder, {"1": "wait", "2": "wait", "3": "wait"})
+    running = start(folder, *command, **environment)
+    await_until(lambda: len(halfway(folder)) == at_once or running.poll() is not None)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=120)
+    assert running.returncode == 1, errors
+    assert "goes on" in errors
+    assert "Traceback" not in errors, errors
+    await_until(lambda: not any(alive(entry["pid"]) for entry in begun(folder)), seconds=20)
+    assert {row["status"] for row in rows(folder)} <= {"interrupted", "unfinished"}
+    spoil(folder)
+    finish(folder, *command, **environment)
+    assert sorted(entry["from"] for entry in begun(folder)) == [0] * 3 + [5] * at_once
 
 
 def alive(pid: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from tests.sweeps.commands import (
     alive,
     await_until,
     begun,
+    check_ctrl_c,
     finish,
     metrics,
     rows,
@@ -88,25 +88,7 @@ def test_a_killed_worker_fails_its_job_only(tmp_path, script_conf):
 
 
 def test_ctrl_c_ends_all_and_keeps_what_they_have(tmp_path, script_conf):
-    spoil(tmp_path, {"1": "wait", "2": "wait"})
-    command = (SCRIPT, "seed=1,2,3", *JOBLIB)
-    running = start(tmp_path, *command)
-    await_until(lambda: len(list(tmp_path.glob("*/checkpoints/last.ckpt"))) == 2)
-    await_until(
-        lambda: all(
-            json.loads(path.read_text())["number"] == 5
-            for path in tmp_path.glob("*/checkpoints/last.ckpt")
-        )
-    )
-    running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=60)
-    assert running.returncode != 0
-    assert "goes on" in errors
-    assert not any(alive(entry["pid"]) for entry in begun(tmp_path))
-    assert [row["status"] for row in rows(tmp_path)] == ["interrupted"] * 2
-    spoil(tmp_path)
-    finish(tmp_path, *command)
-    assert sorted(entry["from"] for entry in begun(tmp_path)) == [0, 0, 0, 5, 5]
+    check_ctrl_c(tmp_path, *JOBLIB)
 
 
 @pytest.fixture(scope="module")

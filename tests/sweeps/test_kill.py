@@ -16,6 +16,7 @@ from tests.sweeps.commands import (
     await_until,
     begun,
     finish,
+    halfway,
     metrics,
     spoil,
     start,
@@ -74,19 +75,13 @@ def test_a_killed_sweep_finishes(tmp_path, counted, launcher):
     command = (*COUNTING, *LAUNCHERS[launcher])
     spoil(tmp_path, {"1": "wait", "2": "wait"})
     running = start(tmp_path, *command)
-    await_until(lambda: counts(tmp_path) or running.poll() is not None)
-    first = counts(tmp_path)[0]
+    await_until(lambda: halfway(tmp_path) or running.poll() is not None)
+    first = halfway(tmp_path)[0]
     kill(running, tmp_path)
     spoil(tmp_path)
     finish(tmp_path, *command)
     assert metrics(tmp_path) == counted
     assert [entry["from"] for entry in begun(tmp_path) if entry["job"] == first] == [0, 5]
-
-
-def counts(folder: Path) -> list[str]:
-    """The jobs that have counted half-way."""
-    saved = folder.glob("*/checkpoints/last.ckpt")
-    return [path.parts[-3] for path in saved if json.loads(path.read_text())["number"] == 5]
 
 
 @pytest.mark.slow

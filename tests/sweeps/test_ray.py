@@ -15,7 +15,16 @@ import pytest
 
 from seqlab.errors import InputError
 from seqlab.sweeps.ray_workers import RayWorkers
-from tests.sweeps.commands import COUNTING, SCRIPT, begun, finish, metrics, rows, spoil
+from tests.sweeps.commands import (
+    COUNTING,
+    SCRIPT,
+    begun,
+    check_ctrl_c,
+    finish,
+    metrics,
+    rows,
+    spoil,
+)
 from tests.sweeps.test_joblib import BAD
 
 RAY = str(Path(sys.executable).with_name("ray"))
@@ -82,6 +91,10 @@ def test_a_job_that_fails_dies_or_runs_out_of_memory_is_alone(tmp_path, cluster)
     assert {seed for seed, row in found.items() if row["status"] == "failed"} == set(BAD)
     assert "something broke" in found["2"]["reason"]
     assert "Ray says" in found["5"]["reason"]
+
+
+def test_ctrl_c_ends_all(tmp_path, cluster):
+    check_ctrl_c(tmp_path, *cluster)
 
 
 def test_no_cluster():

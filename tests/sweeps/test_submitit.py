@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import sys
 
 import pytest
@@ -19,6 +17,7 @@ from tests.sweeps.commands import (
     alive,
     await_until,
     begun,
+    check_ctrl_c,
     finish,
     metrics,
     rows,
@@ -49,22 +48,7 @@ def test_a_job_that_dies_is_alone(tmp_path, script_conf):
 
 
 def test_ctrl_c_ends_all(tmp_path, script_conf):
-    spoil(tmp_path, {"1": "wait", "2": "wait"})
-    command = (SCRIPT, "seed=1,2,3", *LOCAL)
-    running = start(tmp_path, *command)
-    await_until(lambda: len(list(tmp_path.glob("*/checkpoints/last.ckpt"))) == 2)
-    await_until(lambda: all(number == 5 for number in saved(tmp_path)))
-    running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=60)
-    assert "goes on" in errors
-    await_until(lambda: not any(alive(entry["pid"]) for entry in begun(tmp_path)), seconds=20)
-    spoil(tmp_path)
-    finish(tmp_path, *command)
-    assert sorted(entry["from"] for entry in begun(tmp_path)) == [0, 0, 0, 5, 5]
-
-
-def saved(folder):
-    return [json.loads(p.read_text())["number"] for p in folder.glob("*/checkpoints/last.ckpt")]
+    check_ctrl_c(tmp_path, *LOCAL)
 
 
 @pytest.mark.slow
@@ -165,6 +149,10 @@ def test_slurms_jobs_live_on_and_are_taken_up_again(tmp_path, script_conf, slurm
     finish(folder, *command, **slurm)
     assert {row["status"] for row in rows(folder)} == {"finished"}
     assert len(begun(folder)) == 2
+
+
+def test_ctrl_c_cancels_slurms_jobs(tmp_path, script_conf, slurm):
+    check_ctrl_c(tmp_path / "sweep", *SLURM, at_once=3, **slurm)
 
 
 OPTIONS = {

@@ -7,7 +7,7 @@ import sys
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -157,4 +157,20 @@ class LocalWorkers(SubmititWorkers):
         # A job is warned so many seconds before its time is up.
         warned = min(30, round(self._minutes * 30))
         executor.update_parameters(timeout_min=self._minutes, signal_delay_s=warned)
-        return [executor.submit(Call(), parcel) for parcel in parcels]
+        # The process that submitit starts beside each job ends in a traceback at Ctrl-C.
+        with _errors_to(self.folder / "submitit.log"):
+            return [executor.submit(Call(), parcel) for parcel in parcels]
+
+
+@contextmanager
+def _errors_to(path: Path) -> Iterator[None]:
+    """Processes started in here write their errors to a file."""
+    screen = os.dup(2)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.dup2(file, 2)
+        yield
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
+        os.close(file)
