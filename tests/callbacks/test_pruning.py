@@ -8,15 +8,19 @@ import os
 import statistics
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import optuna
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from seqlab.errors import InputError
 from seqlab.trials.handover import VARIABLE, HandedTrial
+from seqlab.trials.pruners import make_pruner
 from seqlab.trials.storage import open_storage
 from tests.conftest import ROOT, SMALL
 
@@ -113,6 +117,49 @@ def test_stops_where_the_median_rule_does(history, train, hand, last):
     # What is pruned is not tested; what it got in validation is kept.
     assert ("test/loss" in results["metrics"]) == (wanted == 4)
     assert results["metrics"][METRIC] == pytest.approx(min(history[:wanted]), abs=1e-6)
+
+
+def play(study: optuna.Study, values: list[float]) -> int:
+    """A trial that reports values until it is pruned; how many it reported."""
+    trial = study.ask()
+    for step, value in enumerate(values):
+        trial.report(value, step)
+        if trial.should_prune():
+            study.tell(trial, state=TrialState.PRUNED)
+            return step + 1
+    study.tell(trial, values[-1])
+    return len(values)
+
+
+# The options, the metric's direction, and after how many validations it stops.
+RULES = [
+    ("hydra/sweeper/pruner=hyperband", "minimize", 2),
+    ("hydra/sweeper/pruner=successive_halving", "minimize", 2),
+    # The losses fall: whoever wants them high sees nothing better.
+    ("hydra/sweeper/pruner=patient hydra.sweeper.pruner.patience=1", "maximize", 3),
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule[0].split("=")[1])
+def test_stops_where_optuna_does(history, train, hand, journal, rule):
+    """The same pruner on a study in memory; every former trial was better."""
+    words, direction, stops = rule
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        overrides = ["hydra/sweeper=optuna", "trainer.max_epochs=4", *words.split()]
+        config = compose("train", overrides, return_hydra_config=True)
+        settings = OmegaConf.to_container(config.hydra.sweeper.pruner, resolve=True)
+    make = partial(
+        optuna.create_study, study_name="s", direction=direction, pruner=make_pruner(settings)
+    )
+    alone, kept = make(), make(storage=open_storage(str(journal), create=True))
+    for number in range(7):
+        better = [value - 0.1 - number / 100 for value in history]
+        assert play(kept, better) == play(alone, better)
+    assert play(alone, history) == stops
+    study = hand(pruner=settings)
+    results = train(*RUN)
+    assert results["status"] == "pruned"
+    assert reported(study) == pytest.approx(history[:stops], abs=1e-6)
 
 
 def test_gone_on_with_another_trial_reports_all(history, train, hand, tmp_path):
