@@ -300,6 +300,8 @@ def build_trainer(config: DictConfig) -> Any:
         ProgressBar,
     )
 
+    from seqlab.runs.unprofiled import Unprofiled
+
     loggers = [instantiate(node, f"logger.{name}") for name, node in (config.logger or {}).items()]
     nodes = {f"callbacks.{name}": node for name, node in (config.callbacks or {}).items()}
     if nodes:  # callbacks=none leaves out the family's as well
@@ -320,7 +322,10 @@ def build_trainer(config: DictConfig) -> Any:
     off = tuple(kind for kind, wanted in useful.items() if not wanted)
     callbacks = [call for call in callbacks if call is not None and not isinstance(call, off)]
     make = _make(Trainer, config.trainer, "trainer")
-    return make(callbacks=callbacks, logger=loggers or False)
+    given = {"callbacks": callbacks, "logger": loggers or False}
+    if config.trainer.profiler is None:
+        given["profiler"] = Unprofiled()
+    return make(**given)
 
 
 def _make(target: type, node: DictConfig, key: str) -> Any:

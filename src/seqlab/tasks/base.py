@@ -54,6 +54,14 @@ class Task(LightningModule, ABC):
         for stage in STAGES:
             self._meters[stage].keeps_examples = stage.startswith("test")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes here which hook it is in, some fifty times a step; a module's own way of
+        # setting an attribute, which looks for weights, would take a tenth of a millisecond of it.
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     @abstractmethod
     def new_meter(self, stage: str) -> Meter:
         """The metrics of one stage: train, val, test or test_long."""
