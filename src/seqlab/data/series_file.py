@@ -138,10 +138,17 @@ class SeriesFile(SeriesDataset):
                     table[row, column] = float(text) if text or not gaps else np.nan
                 except ValueError:
                     raise InputError(
-                        f"{self.path}, line {number}, column {name!r}: {text!r} is no number"
-                        + ("" if gaps else "; covariates cannot be missing")
+                        f"{self.path}, line {number}{self._which(line)}, column {name!r}: "
+                        f"{text!r} is no number"
+                        + ("" if gaps else "; a covariate needs a value at every time: fill it in")
                     ) from None
         return table
+
+    def _which(self, line: dict[str, str]) -> str:
+        """The series and the time of a line."""
+        columns = (self.series_column, self.time_column)
+        told = [str(line[column]) for column in columns if column is not None]
+        return f" ({', '.join(told)})" if told else ""
 
     def _static(self, name: str, lines: list[tuple[int, dict[str, str]]]) -> np.ndarray:
         table = self._table(lines, self.static)
