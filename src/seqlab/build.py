@@ -159,7 +159,7 @@ def _told(hint: Any) -> str:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(dict.fromkeys(_told(part) for part in typing.get_args(hint)))
     if typing.get_origin(hint) is typing.Literal:
-        return ", ".join(str(value) for value in typing.get_args(hint))
+        return "one of " + ", ".join(str(value) for value in typing.get_args(hint))
     words = {
         int: "a whole number",
         float: "a number",
