@@ -215,6 +215,19 @@ def test_by_model_averages_over_data(tmp_path):
     assert contest.improvement.value == pytest.approx(0.5)  # it wins on one of the two
 
 
+def test_the_command_runs_all_that_is_averaged_over(tmp_path):
+    ((_, scores),) = only(two_data(tmp_path), by=["model"]).scores
+    best = scores[0].configuration
+    assert command(best) == "python train.py -m data=p,q model=b seed=1,2,3"
+    # Without one of them they are no product of data and rate any more, and the first stands.
+    for number, (data, rate) in enumerate([("p", "0.1"), ("q", "0.2")]):
+        changed = {"data": data, "model": "c", "optimizer.lr": rate}
+        write_run(tmp_path / f"c{number}", changed, metrics={"test/accuracy": 0.99})
+    ((_, scores),) = only(tmp_path, by=["model"]).scores
+    best = scores[0].configuration
+    assert command(best) == "python train.py data=p model=c optimizer.lr=0.1 seed=1"
+
+
 def test_by_data_compares_them(tmp_path):
     comparison = only(two_data(tmp_path), by=["data"])
     assert [score.configuration.name for score in comparison.scores[0][1]] == ["p", "q"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from seqlab.data.direction import Direction
 from seqlab.reports.collect import SHOWN, Run, overrides
@@ -100,21 +100,43 @@ def statuses(runs: Sequence[Run]) -> str:
 
 
 def command(configuration: Configuration) -> str:
-    """What runs a configuration again, all its seeds."""
+    """What runs a configuration again, all its seeds, and all that it is averaged over."""
     runs = configuration.runs
-    words = [
-        word
-        for word in overrides(runs[0].folder)
-        or [f"{key}={value}" for key, value in runs[0].changed.items()]
-        if not word.lstrip("+").startswith(("seed=", *SHOWN))
-    ]
-    strata = list(configuration.strata)
-    if len(strata) > 1:  # averaged over other keys: the first of them stands for all
-        runs = configuration.strata[strata[0]]
+    words = _swept([_words(run) for run in runs])
+    if words is None:  # no product of values: the first of them stands for all
+        runs = next(iter(configuration.strata.values()))
+        words = _words(runs[0])
     seeds = list(dict.fromkeys(run.seed for run in runs if run.seed))
-    words += [f"seed={','.join(seeds)}"] if seeds else []
-    many = ["-m"] if len(seeds) > 1 else []
-    return " ".join(["python", "train.py", *many, *map(shlex.quote, words)])
+    many = ["-m"] if len(seeds) > 1 or words != _words(runs[0]) else []
+    words |= {"seed": f"={','.join(seeds)}"} if seeds else {}
+    given = [f"{key}{value}" for key, value in words.items()]
+    return " ".join(["python", "train.py", *many, *map(shlex.quote, given)])
+
+
+def _words(run: Run) -> dict[str, str]:
+    """A run's command line, as {key: "=value"}; without its seed and what decides nothing."""
+    words = overrides(run.folder) or [f"{key}={value}" for key, value in run.changed.items()]
+    pairs = (word.partition("=") for word in words)
+    return {
+        key: f"{equals}{value}"
+        for key, equals, value in pairs
+        if key.lstrip("+") != "seed" and not key.lstrip("+").startswith(SHOWN)
+    }
+
+
+def _swept(lines: Sequence[Mapping[str, str]]) -> dict[str, str] | None:
+    """The command lines as one of a sweep; None where they are not each value with each."""
+    first = lines[0]
+    if any(list(line) != list(first) for line in lines):
+        return None
+    values = {key: list(dict.fromkeys(line[key] for line in lines)) for key in first}
+    combinations = {tuple(line.values()) for line in lines}
+    if math.prod(map(len, values.values())) != len(combinations):
+        return None
+    return {
+        key: found[0] if len(found) == 1 else f"={','.join(value[1:] for value in found)}"
+        for key, found in values.items()
+    }
 
 
 def summary(comparison: Comparison) -> list[str]:
