@@ -115,15 +115,16 @@ def _print(
     After that the names and values of keys give way; numbers stay in one piece.
     """
     unlimited = console.options.update(width=10_000)
-    table = _drawn(title, columns, rows, bold)
+    table = _drawn(columns, rows, bold)
     for spared in (False, True):
         if console.measure(table, options=unlimited).maximum > console.width:
-            table = _drawn(title, columns, rows, bold, broken=True, spared=spared)
+            table = _drawn(columns, rows, bold, broken=True, spared=spared)
+    # As the table's own title it would be broken at the table's width.
+    console.print(Text(title, style="italic"))
     console.print(table)
 
 
 def _drawn(
-    title: str,
     columns: Sequence[Column],
     rows: Sequence[Sequence[str | Text]],
     bold: frozenset[int],
@@ -132,8 +133,6 @@ def _drawn(
     spared: bool = False,
 ) -> RichTable:
     table = RichTable(
-        title=Text(title),
-        title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
