@@ -17,13 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
-from seqlab.build import (
-    build_datamodule,
-    build_network,
-    build_task,
-    build_trainer,
-    instantiate,
-)
+from seqlab.build import build_datamodule, build_network, build_task, build_trainer
 from seqlab.callbacks.figures import show
 from seqlab.callbacks.skill import skill_table
 from seqlab.data.datamodule import SequenceDataModule
@@ -31,6 +25,7 @@ from seqlab.data.past_series import PastSeries
 from seqlab.data.series import SeriesStore
 from seqlab.data.series_dataset import SeriesDataset
 from seqlab.errors import InputError, check_at_least
+from seqlab.instantiation import instantiate
 from seqlab.runs.backtest import BackTest, back_test
 from seqlab.runs.checkpoint import best_checkpoint, load_checkpoint
 from seqlab.runs.folder import write_atomically
