@@ -77,7 +77,8 @@ def show(found: Found) -> None:
     say(f"{statuses(found.runs)}.")
     for run in found.runs:
         if run.damaged:
-            say(f"{run.folder / 'results.json'} is damaged: left out", "yellow")
+            told = f"{run.folder / 'results.json'} is damaged: left out"
+            console.print(told, highlight=False, markup=False, style="yellow", soft_wrap=True)
     for comparison in found.comparisons:
         console.print()
         print_table(console, scores_table(comparison), ROWS)
