@@ -19,6 +19,7 @@ from tests.sweeps.sweeping import BAD
 JOBS = ("model=rnn,gru", "seed=1,2")
 SCRIPT = str(ROOT / "tests" / "sweeps" / "sweeping.py")
 COUNTING = (SCRIPT, *JOBS)
+THREE = "seed=1,2,3"
 
 
 def start(folder: Path, script: str, *words: str, **environment: str) -> subprocess.Popen:
@@ -86,21 +87,23 @@ def halfway(folder: Path) -> list[str]:
     return [path.parts[-3] for path in saved if json.loads(path.read_text())["number"] == 5]
 
 
-def check_ctrl_c(folder: Path, *launcher: str, at_once: int = 2, **environment: str) -> None:
-    """Ctrl-C half-way through jobs ends all at work, and they go on from there."""
-    command = (SCRIPT, "seed=1,2,3", *launcher)
+def interrupt(folder: Path, *launcher: str, at_once: int = 2, **environment: str) -> None:
+    """Ctrl-C for a sweep of three jobs, when so many of them are half-way and wait."""
     spoil(folder, {"1": "wait", "2": "wait", "3": "wait"})
-    running = start(folder, *command, **environment)
+    running = start(folder, SCRIPT, THREE, *launcher, **environment)
     await_until(lambda: len(halfway(folder)) == at_once or running.poll() is not None)
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=120)
+    _, errors = running.communicate(timeout=60)
     assert running.returncode == 1, errors
     assert "goes on" in errors
     assert "Traceback" not in errors, errors
+
+
+def check_goes_on(folder: Path, *launcher: str, at_once: int = 2, **environment: str) -> None:
+    """The sweep that `interrupt` ended goes on from what its jobs saved."""
     await_until(lambda: not any(alive(entry["pid"]) for entry in begun(folder)), seconds=20)
-    assert {row["status"] for row in rows(folder)} <= {"interrupted", "unfinished"}
     spoil(folder)
-    finish(folder, *command, **environment)
+    finish(folder, SCRIPT, THREE, *launcher, **environment)
     assert sorted(entry["from"] for entry in begun(folder)) == [0] * 3 + [5] * at_once
 
 

@@ -16,8 +16,9 @@ from tests.sweeps.commands import (
     alive,
     await_until,
     begun,
-    check_ctrl_c,
+    check_goes_on,
     finish,
+    interrupt,
     metrics,
     rows,
     spoil,
@@ -88,7 +89,10 @@ def test_a_killed_worker_fails_its_job_only(tmp_path, script_conf):
 
 
 def test_ctrl_c_ends_all_and_keeps_what_they_have(tmp_path, script_conf):
-    check_ctrl_c(tmp_path, *JOBLIB)
+    interrupt(tmp_path, *JOBLIB)
+    assert not any(alive(entry["pid"]) for entry in begun(tmp_path))
+    assert [row["status"] for row in rows(tmp_path)] == ["interrupted"] * 2
+    check_goes_on(tmp_path, *JOBLIB)
 
 
 @pytest.fixture(scope="module")

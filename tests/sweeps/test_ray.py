@@ -19,8 +19,9 @@ from tests.sweeps.commands import (
     COUNTING,
     SCRIPT,
     begun,
-    check_ctrl_c,
+    check_goes_on,
     finish,
+    interrupt,
     metrics,
     rows,
     spoil,
@@ -94,7 +95,8 @@ def test_a_job_that_fails_dies_or_runs_out_of_memory_is_alone(tmp_path, cluster)
 
 
 def test_ctrl_c_ends_all(tmp_path, cluster):
-    check_ctrl_c(tmp_path, *cluster)
+    interrupt(tmp_path, *cluster)
+    check_goes_on(tmp_path, *cluster)
 
 
 def test_no_cluster():

@@ -17,8 +17,9 @@ from tests.sweeps.commands import (
     alive,
     await_until,
     begun,
-    check_ctrl_c,
+    check_goes_on,
     finish,
+    interrupt,
     metrics,
     rows,
     spoil,
@@ -48,7 +49,8 @@ def test_a_job_that_dies_is_alone(tmp_path, script_conf):
 
 
 def test_ctrl_c_ends_all(tmp_path, script_conf):
-    check_ctrl_c(tmp_path, *LOCAL)
+    interrupt(tmp_path, *LOCAL)
+    check_goes_on(tmp_path, *LOCAL)
 
 
 @pytest.mark.slow
@@ -152,7 +154,8 @@ def test_slurms_jobs_live_on_and_are_taken_up_again(tmp_path, script_conf, slurm
 
 
 def test_ctrl_c_cancels_slurms_jobs(tmp_path, script_conf, slurm):
-    check_ctrl_c(tmp_path / "sweep", *SLURM, at_once=3, **slurm)
+    interrupt(tmp_path / "sweep", *SLURM, at_once=3, **slurm)
+    check_goes_on(tmp_path / "sweep", *SLURM, at_once=3, **slurm)
 
 
 OPTIONS = {
