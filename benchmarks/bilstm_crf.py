@@ -18,7 +18,7 @@ from timing import interleaved
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.networks.reader import Reader
 from seqlab.networks.tagger import Tagger
 from seqlab.nn.encoder import RecurrentEncoder

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from seqlab.data.batch import Examples, Spec
+from seqlab.data.examples import Examples
 from seqlab.data.loader import BATCHES_A_POOL, LengthBucketSampler
+from seqlab.data.spec import Spec
 from seqlab.networks.classifier import Classifier
 from seqlab.networks.reader import Reader
 from seqlab.nn.encoder import RecurrentEncoder

@@ -20,7 +20,7 @@ from timing import interleaved
 from torch import nn
 from torch.nn import functional as F
 
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.networks.reader import Reader
 from seqlab.networks.search import Search
 from seqlab.networks.seq2seq import Seq2Seq, tokens_before

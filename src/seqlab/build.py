@@ -14,8 +14,8 @@ from typing import Any
 from lightning.pytorch.profilers import PassThroughProfiler
 from omegaconf import DictConfig, OmegaConf
 
-from seqlab.data.batch import Spec
 from seqlab.data.datamodule import SequenceDataModule
+from seqlab.data.spec import Spec
 from seqlab.errors import InputError
 from seqlab.instantiation import fits, instantiate, told
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqlab.data.batch import Examples
+from seqlab.data.examples import Examples
 from seqlab.data.loader import BatchLoader, LengthBucketSampler
 from seqlab.data.magic_token import MagicToken
 

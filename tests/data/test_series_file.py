@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from seqlab.data.series_file import SeriesFile
+from seqlab.data.spec import Observation
 from seqlab.errors import InputError
 
 HEADER = "shop,day,sales,price,holiday,area\n"
@@ -107,12 +108,12 @@ def test_a_file_that_is_no_text(tmp_path):
 @pytest.mark.parametrize("value", ["-2", "2.5"])
 def test_the_first_value_that_is_no_count_is_named(write, value):
     text = HEADER + lines("north", 12, 5.0) + lines("south", 12, 5.0)
-    assert not write(text).spec.series.no_count
+    assert write(text).spec.series.not_a_count is None
     row = text.splitlines()[17].split(",")
-    place = f"series 'south' at {row[1]} is {value}"
+    place = Observation("south", row[1], float(value))
     row[2] = value
     changed = text.replace(text.splitlines()[17], ",".join(row))
-    assert write(changed).spec.series.no_count == place
+    assert write(changed).spec.series.not_a_count == place
 
 
 def test_settings(write):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.errors import InputError
 from seqlab.networks.classifier import Classifier
 from seqlab.networks.reader import Reader

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import torch
 
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.errors import InputError
 from seqlab.networks.reader import Reader
 from seqlab.networks.tagger import Tagger

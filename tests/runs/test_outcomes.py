@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqlab.data.batch import Examples
+from seqlab.data.examples import Examples
 from seqlab.data.parity import Parity
 from seqlab.data.sines import Sines
 from seqlab.runs.outcomes import MOST, as_table

@@ -10,9 +10,10 @@ from lightning import Callback, Trainer
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
 from torch import nn
 
-from seqlab.data.batch import Batch, Spec
+from seqlab.data.batch import Batch
 from seqlab.data.datamodule import SequenceDataModule
 from seqlab.data.magic_token import MagicToken
+from seqlab.data.spec import Spec
 from seqlab.errors import InputError, NonFiniteLossError
 from seqlab.networks.classifier import Classifier
 from seqlab.networks.reader import Reader

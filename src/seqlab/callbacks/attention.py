@@ -11,7 +11,8 @@ from torch import Tensor
 
 from seqlab.callbacks.drawing import Strip, heatmap, strips
 from seqlab.callbacks.figures import FigureCallback, Moment, prepared, when
-from seqlab.data.batch import Batch, Spec
+from seqlab.data.batch import Batch
+from seqlab.data.spec import Spec
 from seqlab.errors import check_at_least
 from seqlab.networks.reader import Reader
 from seqlab.networks.tagger import Tagger

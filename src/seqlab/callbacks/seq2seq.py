@@ -16,7 +16,8 @@ from PIL import Image
 from seqlab.callbacks.confusion import STAGES
 from seqlab.callbacks.drawing import heatmap
 from seqlab.callbacks.figures import FigureCallback, Moment, prepared, when
-from seqlab.data.batch import Batch, Spec
+from seqlab.data.batch import Batch
+from seqlab.data.spec import Spec
 from seqlab.errors import check_at_least
 from seqlab.networks.seq2seq import tokens_before
 from seqlab.tasks.base import Task

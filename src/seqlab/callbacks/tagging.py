@@ -15,7 +15,8 @@ from torch import Tensor
 from seqlab.callbacks.confusion import STAGES
 from seqlab.callbacks.drawing import heatmap
 from seqlab.callbacks.figures import FigureCallback, Moment, prepared, when
-from seqlab.data.batch import IGNORED, Batch, Spec
+from seqlab.data.batch import IGNORED, Batch
+from seqlab.data.spec import Spec
 from seqlab.data.tag_scheme import TagScheme
 from seqlab.errors import check_at_least
 from seqlab.tasks.base import Task

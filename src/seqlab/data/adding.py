@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqlab.data.batch import SeriesSpec, Spec
+from seqlab.data.spec import SeriesSpec, Spec
 from seqlab.data.synthetic import Draw, Split, SyntheticDataset, valid_positions
 from seqlab.errors import check_at_least
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seqlab.data.batch import Batch, SeriesSpec
+from seqlab.data.batch import Batch
+from seqlab.data.spec import SeriesSpec
 from seqlab.errors import InputError
 
 

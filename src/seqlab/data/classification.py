@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import SyntheticDataset
 from seqlab.errors import InputError
 

@@ -10,7 +10,8 @@ from typing import Literal
 
 import torch
 
-from seqlab.data.batch import Examples, Spec
+from seqlab.data.examples import Examples
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Split
 from seqlab.data.tag_scheme import TagScheme
 from seqlab.errors import InputError, check_at_least

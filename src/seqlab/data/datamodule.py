@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 from lightning import LightningDataModule
 
-from seqlab.data.batch import Examples, Spec
+from seqlab.data.examples import Examples
 from seqlab.data.loader import BatchLoader, LengthBucketSampler
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Split
 from seqlab.errors import InputError, check_at_least
 

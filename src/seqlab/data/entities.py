@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from seqlab.data import entity_words as words
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Draw, Split, token_dtype, valid_positions
 from seqlab.data.tag_scheme import TagScheme
 from seqlab.data.tagging import TaggingDataset, tag_dtype

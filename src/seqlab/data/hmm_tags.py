@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Draw, Split, token_dtype, valid_positions
 from seqlab.data.tagging import TaggingDataset, tag_dtype
 from seqlab.errors import InputError, check_at_least

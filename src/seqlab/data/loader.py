@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from seqlab.data.batch import Batch, Examples
+from seqlab.data.batch import Batch
+from seqlab.data.examples import Examples
 
 # Batches whose sequences are sorted together: more makes lengths within a batch more alike, fewer
 # makes batches more random.

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from seqlab.data.batch import Spec
 from seqlab.data.classification import ClassificationDataset
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Draw, Split, valid_positions
 from seqlab.errors import InputError, check_at_least
 

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from seqlab.data.batch import Spec
 from seqlab.data.classification import ClassificationDataset
 from seqlab.data.motion_oracle import ACTIVITIES, CHANNELS, HARMONICS, MotionModel
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Draw, Split, valid_positions
 from seqlab.errors import InputError, check_at_least
 

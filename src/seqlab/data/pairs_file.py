@@ -12,8 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from seqlab.data.batch import Examples, Spec
+from seqlab.data.examples import Examples
 from seqlab.data.pairs import Pair, Tokens, draw_splits, read_pairs
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Split
 from seqlab.data.vocabulary import END, SPECIAL, UNKNOWN, Encoded, encode
 from seqlab.errors import InputError, check_at_least, check_probability

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seqlab.data.batch import Spec
 from seqlab.data.series import SeriesStore
 from seqlab.data.series_dataset import SeriesDataset
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Split
 from seqlab.data.windows import Windows
 from seqlab.errors import InputError

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from seqlab.data.batch import IGNORED, Spec
+from seqlab.data.batch import IGNORED
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Draw, Split, token_dtype, valid_positions
 from seqlab.data.tagging import TaggingDataset, tag_dtype
 from seqlab.errors import InputError, check_at_least

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Draw, Split, valid_positions
 from seqlab.data.tagging import TaggingDataset, tag_dtype
 

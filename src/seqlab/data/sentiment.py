@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from seqlab.data import review_words as words
-from seqlab.data.batch import Examples, Spec
 from seqlab.data.classification import ClassificationDataset
+from seqlab.data.examples import Examples
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Draw, Split, token_dtype, valid_positions
 from seqlab.errors import InputError
 

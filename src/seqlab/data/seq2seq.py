@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Draw, SyntheticDataset, token_dtype, valid_positions
 from seqlab.data.vocabulary import END, SPECIAL
 from seqlab.errors import check_at_least

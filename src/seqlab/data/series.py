@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqlab.data.spec import Observation
 from seqlab.errors import InputError
 
 
@@ -75,12 +76,11 @@ class SeriesStore:
         """The time stamp of a series' value, to print."""
         return str(self.first_times[series] + position * self.time_steps[series])
 
-    def place(self, row: int) -> str:
-        """The series and the time of a row of `values`, to print."""
+    def observation(self, row: int, channel: int) -> Observation:
+        """A value of `values` with its series and time."""
         series = int(torch.searchsorted(self.starts, row, right=True)) - 1
-        return (
-            f"series {self.names[series]!r} at {self.time(series, row - int(self.starts[series]))}"
-        )
+        time = self.time(series, row - int(self.starts[series]))
+        return Observation(self.names[series], time, float(self.values[row, channel]))
 
     def head(self, lengths: Tensor) -> SeriesStore:
         """The first `lengths[i]` values of each series i, as if the rest had not happened yet.

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from seqlab.data.baselines import naive
-from seqlab.data.batch import SeriesSpec, Spec
 from seqlab.data.series import SeriesStore
+from seqlab.data.spec import SeriesSpec, Spec
 from seqlab.data.synthetic import Split
 from seqlab.data.windows import Windows, cut_windows, future_windows
 from seqlab.errors import InputError, check_at_least
@@ -157,7 +157,7 @@ class SeriesDataset(ABC):
     def spec(self) -> Spec:
         store = self.store
         location, scale = self._covariate_statistics(store)
-        low = int(store.values.nan_to_num(torch.inf).amin(dim=1).argmin())
+        low = divmod(int(store.values.nan_to_num(torch.inf).argmin()), store.values.shape[1])
         wrong = (store.values < 0) | (store.values != store.values.round())
         wrong = (wrong & store.values.isfinite()).nonzero()
         sizes = [0 if part is None else part.shape[1] for part in (store.past, store.known)]
@@ -180,11 +180,8 @@ class SeriesDataset(ABC):
                 missing=len(finite) < store.values.numel(),
                 covariate_location=tuple(location.tolist()),
                 covariate_scale=tuple(scale.tolist()),
-                smallest=float(finite.min()),
-                smallest_at=store.place(low),
-                no_count=f"{store.place(int(wrong[0, 0]))} is {store.values[tuple(wrong[0])]:g}"
-                if len(wrong)
-                else "",
+                smallest=store.observation(*low),
+                not_a_count=store.observation(*wrong[0].tolist()) if len(wrong) else None,
                 names=store.names,
             ),
         )

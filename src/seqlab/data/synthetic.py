@@ -11,7 +11,8 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
-from seqlab.data.batch import Examples, Spec
+from seqlab.data.examples import Examples
+from seqlab.data.spec import Spec
 from seqlab.errors import InputError, check_at_least
 
 Split = Literal["train", "val", "test", "test_long"]

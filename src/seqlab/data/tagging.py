@@ -11,7 +11,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from seqlab.data.batch import IGNORED, Spec
+from seqlab.data.batch import IGNORED
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import SyntheticDataset
 
 

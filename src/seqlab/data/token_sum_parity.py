@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqlab.data.batch import Spec
 from seqlab.data.classification import ClassificationDataset
+from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Draw, Split, token_dtype, valid_positions
 from seqlab.errors import check_at_least
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from seqlab.data.batch import Batch, SeriesContext, fingerprint
+from seqlab.data.batch import Batch, SeriesContext
+from seqlab.data.examples import fingerprint
 from seqlab.data.series import SeriesStore
 from seqlab.errors import InputError
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.errors import InputError, check_probability
 from seqlab.networks.reader import Reader
 from seqlab.nn.attention import Attention

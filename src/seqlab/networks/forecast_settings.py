@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqlab.data.batch import SeriesSpec, Spec
+from seqlab.data.spec import Observation, SeriesSpec, Spec
 from seqlab.errors import InputError, check_at_least
 from seqlab.nn.scaling import NORMALISERS
 
@@ -57,9 +57,9 @@ def check_settings(
             f"task.series_embedding={series_embedding} tells series apart, but there is only one; "
             "set it to 0"
         )
-    if log and series.smallest <= 0:
+    if log and series.smallest is not None and series.smallest.value <= 0:
         raise InputError(
-            f"task.log=true needs positive values, but {series.smallest_at} is {series.smallest}; "
+            f"task.log=true needs positive values, but {_describe(series.smallest)}; "
             "use task.log=false"
         )
     if head == "negative_binomial":
@@ -82,8 +82,12 @@ def _check_regression(wrong: dict[str, object]) -> None:
 
 
 def _check_counts(series: SeriesSpec) -> None:
-    if series.no_count:
+    if series.not_a_count is not None:
         raise InputError(
             "task.head=negative_binomial needs whole numbers from 0 on, but "
-            f"{series.no_count}; use task.head=gaussian, student_t or quantile"
+            f"{_describe(series.not_a_count)}; use task.head=gaussian, student_t or quantile"
         )
+
+
+def _describe(value: Observation) -> str:
+    return f"series {value.series!r} at {value.time} is {value.value:g}"

@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from seqlab.data.batch import SeriesContext, Spec
+from seqlab.data.batch import SeriesContext
+from seqlab.data.spec import Spec
 from seqlab.errors import InputError, check_probability
 from seqlab.networks.classifier import PoolingName, make_pooling
 from seqlab.networks.forecast_settings import check_settings

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.errors import check_at_least, check_probability
 from seqlab.nn.attention import Attention
 from seqlab.nn.encoder import Encoder

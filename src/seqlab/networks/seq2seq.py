@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.data.vocabulary import BEGIN, PAD, UNKNOWN
 from seqlab.errors import InputError, check_at_least, check_probability
 from seqlab.networks.reader import Reader

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 from seqlab.data.tag_scheme import TagScheme
 from seqlab.errors import InputError, check_probability
 from seqlab.networks.reader import Reader

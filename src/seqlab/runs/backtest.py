@@ -12,8 +12,9 @@ from torch import Tensor
 
 from seqlab.callbacks.figures import prepared
 from seqlab.data.baselines import baselines
-from seqlab.data.batch import Batch, Spec
+from seqlab.data.batch import Batch
 from seqlab.data.series import SeriesStore
+from seqlab.data.spec import Spec
 from seqlab.data.windows import Windows, cut_windows
 from seqlab.errors import InputError, check_at_least
 from seqlab.tasks.forecast_meter import ForecastMeter, point_errors

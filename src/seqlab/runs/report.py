@@ -14,7 +14,7 @@ from rich.table import Table
 from seqlab.callbacks.last import LastCheckpoint
 from seqlab.callbacks.pruning import PruningCallback
 from seqlab.callbacks.validation import BestValidation
-from seqlab.data.batch import Spec
+from seqlab.data.spec import Spec
 
 
 def final_scores(trainer: Trainer) -> dict[str, float]:

@@ -14,7 +14,8 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from seqlab.data.batch import Batch, Spec
+from seqlab.data.batch import Batch
+from seqlab.data.spec import Spec
 from seqlab.errors import NonFiniteLossError
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]

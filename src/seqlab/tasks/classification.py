@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.utilities import dim_zero_cat
 
-from seqlab.data.batch import Batch, Spec
+from seqlab.data.batch import Batch
+from seqlab.data.spec import Spec
 from seqlab.errors import InputError, check_probability
 from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
 

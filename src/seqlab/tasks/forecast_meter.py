@@ -10,7 +10,8 @@ from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
 from seqlab.data.baselines import baselines
-from seqlab.data.batch import Batch, SeriesContext, Spec
+from seqlab.data.batch import Batch, SeriesContext
+from seqlab.data.spec import Spec
 from seqlab.nn.distributions import pinball
 from seqlab.tasks.base import Meter
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from seqlab.data.batch import Batch, SeriesSpec, Spec
+from seqlab.data.batch import Batch
+from seqlab.data.spec import SeriesSpec, Spec
 from seqlab.errors import InputError, check_at_least
 from seqlab.networks.forecaster import Forecaster, Outcome
 from seqlab.nn.conformal import Conformal

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqlab.data.batch import Batch, Spec
+from seqlab.data.batch import Batch
+from seqlab.data.spec import Spec
 from seqlab.errors import InputError, check_at_least, check_probability
 from seqlab.networks.search import Search
 from seqlab.networks.seq2seq import Seq2Seq, tokens_before

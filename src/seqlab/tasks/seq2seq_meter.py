@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
-from seqlab.data.batch import Batch, Spec
+from seqlab.data.batch import Batch
+from seqlab.data.spec import Spec
 from seqlab.data.vocabulary import SPECIAL
 from seqlab.nn.masking import valid_mask
 from seqlab.tasks.base import Meter

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqlab.data.batch import IGNORED, Batch, Spec
+from seqlab.data.batch import IGNORED, Batch
+from seqlab.data.spec import Spec
 from seqlab.data.tag_scheme import TagScheme
 from seqlab.errors import InputError, check_probability
 from seqlab.networks.tagger import Tagger
