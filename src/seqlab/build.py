@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import copy
 import difflib
+import inspect
 import os
-import re
 import shutil
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from lightning.pytorch.profilers import PassThroughProfiler
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqlab.data.datamodule import SequenceDataModule
 from seqlab.data.spec import Spec
 from seqlab.errors import InputError
-from seqlab.instantiation import fits, instantiate, told
+from seqlab.instantiation import fits, instantiate, locate, told
 
 NOTHING = nullcontext()
 
@@ -66,21 +67,60 @@ def build_network(config: DictConfig, spec: Spec) -> Any:
 TOP = ["seed", "compile", "ckpt_path", "sweep", "task", "data", "model", "optimizer", "scheduler"]
 TOP += ["trainer", "callbacks", "logger", "loader", "backtest"]
 MODEL_TYPES = {"embedding_dim": int, "embedding_dropout": float, "dropout": float}
+TASK = ["name", "network", "module", "callbacks"]
+# What the functions below hand to the network or the module; all their other arguments are options.
+BUILT = ["spec", "reader", "attention", "dropout", "network", "optimizer", "scheduler"]
 MODEL = [*MODEL_TYPES, "encoder", "attention", "self_attention", "match_parameters"]
 
 
 def refuse_unused(config: DictConfig) -> None:
     """Raises InputError for a key that nothing reads."""
-    written = str(OmegaConf.to_container(config.task, resolve=False))
-    read = set(re.findall(r"\$\{task\.(\w+)", written))
-    known = {"": TOP, "model.": MODEL, "task.": [*read, "name", "network", "loop", "callbacks"]}
+    options = [*_options(config, "network"), *_options(config, "module")]
+    known = {"": TOP, "model.": MODEL, "task.": [*options, *TASK]}
     for prefix, names in known.items():
         node = OmegaConf.select(config, prefix[:-1]) if prefix else config
         for key in node:
             if key not in names:
                 close = difflib.get_close_matches(str(key), names, 1)
-                hint = f"did you mean {prefix}{close[0]}?" if close else f"use {', '.join(names)}"
+                shown = ", ".join(name for name in names if name not in ("network", "module"))
+                hint = f"did you mean {prefix}{close[0]}?" if close else f"use {shown}"
                 raise InputError(f"{prefix}{key} has no effect here; {hint}")
+
+
+def _options(config: DictConfig, part: str) -> list[str]:
+    """The arguments of the task's network or module that the configuration may set.
+
+    Args:
+        config: the whole configuration.
+        part: "network" or "module"; `task.<part>._target_` names the class.
+
+    Raises:
+        InputError: an option below `task.<part>`, where nothing reads it.
+    """
+    node = config.task[part]
+    if not isinstance(node, DictConfig) or "_target_" not in node:
+        raise InputError(f"task.{part}={node!r} must name a class; use task.{part}._target_=CLASS")
+    for key in node:
+        if key not in ("_target_", "_partial_"):
+            raise InputError(f"task.{part}.{key} has no effect here; use task.{key}")
+    target = locate(node._target_, f"task.{part}._target_")
+    return [name for name in inspect.signature(target).parameters if name not in BUILT]
+
+
+def _constructor(config: DictConfig, part: str) -> Callable[..., Any]:
+    """The task's network or module with the options of `task` that its constructor names.
+
+    So each option stands once in the configuration, and one that both name goes to both.
+    """
+    options = _options(config, part)
+    node = copy.deepcopy(config.task)  # still finds what its interpolations name
+    with open_dict(node):
+        for key in list(node):
+            if key not in options:
+                del node[key]
+        node["_target_"] = config.task[part]._target_
+        node["_partial_"] = True
+    return instantiate(node, "task")
 
 
 def _make_network(config: DictConfig, spec: Spec) -> Any:
@@ -98,7 +138,7 @@ def _make_network(config: DictConfig, spec: Spec) -> Any:
         self_attention=instantiate(model.self_attention, "model.self_attention"),
     )
     attention = instantiate(model.attention, "model.attention")
-    make = instantiate(config.task.network, "task.network")
+    make = _constructor(config, "network")
     return make(spec=spec, reader=reader, attention=attention, dropout=model.dropout)
 
 
@@ -137,7 +177,7 @@ def _check_compiler() -> None:
 
 def build_task(config: DictConfig, network: Any, spec: Spec) -> Any:
     """The LightningModule that trains the network."""
-    make = instantiate(config.task.loop, "task")
+    make = _constructor(config, "module")
     return make(
         network=network,
         spec=spec,

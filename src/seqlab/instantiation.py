@@ -44,6 +44,23 @@ def instantiate(node: Any, key: str) -> Any:
     return made
 
 
+def locate(target: str, key: str) -> Any:
+    """The class or function of that dotted path.
+
+    Args:
+        target: the dotted path.
+        key: where it stands in the configuration, for messages.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        return get_object(target)
+    except Exception as error:
+        reason = str(error.__cause__ or error).strip().partition("\n")[0].rstrip(".")
+        raise InputError(f"{key}={target!r} cannot be imported: {reason}") from error
+
+
 def _is_foreign(values: dict[str, Any]) -> bool:
     return not values.get("_target_", "seqlab.").startswith("seqlab.")
 
@@ -88,7 +105,7 @@ def _check(values: Any, written: Any, key: str) -> None:
         _check(value, written[name], f"{key}.{name}")
     if "_target_" not in values:
         return
-    target = get_object(values["_target_"])
+    target = locate(values["_target_"], f"{key}._target_")
     parameters = inspect.signature(target).parameters
     hints = _hints(target)
     sink = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

@@ -27,7 +27,7 @@ def test_session_holds_the_flat_configuration_and_its_end(train, tmp_path):
     assert columns["optimizer.lr"].number_value == pytest.approx(0.02)
     assert columns["model.encoder.bidirectional"].string_value == "false"
     assert columns["data.train_size"].number_value == 256
-    noise = ("callbacks.", "logger.", "task.network.", "trainer.enable_")
+    noise = ("callbacks.", "logger.", "task.network.", "task.module.", "trainer.enable_")
     assert not [key for key in columns if key.startswith(noise) or key.endswith("_partial_")]
     end = metadata.parse_session_end_info_plugin_data(found[metadata.SESSION_END_INFO_TAG])
     assert end.status == api_pb2.STATUS_SUCCESS

@@ -19,7 +19,7 @@ LEFT_OUT = (
     "callbacks.",
     "task.callbacks.",
     "logger.",
-    "task.loop.",
+    "task.module.",
     "task.network.",
     "trainer.default_root_dir",
     "trainer.enable_",
