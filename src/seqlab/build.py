@@ -198,6 +198,8 @@ def build_trainer(config: DictConfig) -> Any:
         ProgressBar,
     )
 
+    from seqlab.callbacks.checkpoint_io import SyncedCheckpointIO
+
     loggers = [instantiate(node, f"logger.{name}") for name, node in (config.logger or {}).items()]
     nodes = {f"callbacks.{name}": node for name, node in (config.callbacks or {}).items()}
     if nodes:  # callbacks=none leaves out the family's as well
@@ -218,7 +220,11 @@ def build_trainer(config: DictConfig) -> Any:
     off = tuple(kind for kind, wanted in useful.items() if not wanted)
     callbacks = [call for call in callbacks if call is not None and not isinstance(call, off)]
     make = _make(Trainer, config.trainer, "trainer")
-    given = {"callbacks": callbacks, "logger": loggers or False}
+    given = {
+        "callbacks": callbacks,
+        "logger": loggers or False,
+        "plugins": [SyncedCheckpointIO()],
+    }
     if config.trainer.profiler is None:
         given["profiler"] = Unprofiled()
     return make(**given)

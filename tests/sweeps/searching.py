@@ -17,7 +17,8 @@ from omegaconf import DictConfig
 import seqlab.config
 import seqlab.reports.results
 import seqlab.runs.folder
-from seqlab.runs.folder import RunFolder, write_atomically
+from seqlab.runs.folder import RunFolder
+from seqlab.saving import write_atomically
 from seqlab.sweeps.samplers import seed_of
 from seqlab.trials.handover import handed_trial
 from seqlab.trials.storage import open_storage

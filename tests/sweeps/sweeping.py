@@ -22,7 +22,8 @@ from omegaconf import DictConfig, OmegaConf
 
 import seqlab.config
 import seqlab.runs.folder
-from seqlab.runs.folder import RunFolder, write_atomically
+from seqlab.runs.folder import RunFolder
+from seqlab.saving import write_atomically
 
 CONF = str(Path(__file__).parents[2] / "conf")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -12,12 +13,16 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+# The checkpoint before the last, beside it.
+PREVIOUS = "previous.ckpt"
+
 
 class LastCheckpoint(Checkpoint):
     """Saves `last.ckpt` with everything that continuing needs to repeat the uninterrupted run.
 
-    That includes the state of the random generators. Ctrl-C is heard at the end of the training
-    step that it meets, where the state is whole; a second one stops at once.
+    That includes the state of the random generators. The checkpoint before it is kept as
+    `previous.ckpt`. Ctrl-C is heard at the end of the training step that it meets, where the state
+    is whole; a second one stops at once.
 
     Args:
         folder: where the checkpoint goes.
@@ -29,6 +34,8 @@ class LastCheckpoint(Checkpoint):
         self._previous: Any = None
         self._random: dict[str, Any] | None = None
         self._saved_at = -1
+        # Whether the file there is a checkpoint that this process saved or read.
+        self._intact = False
         self._scores: dict[str, float] = {}
         # What the checkpoint gone on from had measured; empty for a new run.
         self.former_scores: dict[str, float] = {}
@@ -46,6 +53,8 @@ class LastCheckpoint(Checkpoint):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._interrupted = False
+        read = trainer.ckpt_path
+        self._intact = read is not None and Path(read).absolute() == self.path.absolute()
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._hear)
 
@@ -86,13 +95,24 @@ class LastCheckpoint(Checkpoint):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         self._scores = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        # Saved beside and renamed: a crash while saving leaves the last good one.
-        part = self.path.with_suffix(".part")
-        trainer.save_checkpoint(part)
-        if trainer.is_global_zero:
-            part.replace(self.path)
+        # Kept for the case that the new one turns out damaged; a damaged one is not worth keeping.
+        if trainer.is_global_zero and self._intact:
+            keep_previous(self.path)
+        trainer.save_checkpoint(self.path)
+        self._intact = True
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
             self._previous = None
+
+
+def keep_previous(last: Path) -> None:
+    """Keeps the checkpoint that is about to be replaced as `previous.ckpt`; `last` stays too."""
+    part = last.with_name(f".{PREVIOUS}.part")
+    part.unlink(missing_ok=True)
+    try:
+        part.hardlink_to(last)
+    except OSError:  # a file system without such links
+        shutil.copyfile(last, part)
+    part.replace(last.with_name(PREVIOUS))

@@ -14,6 +14,7 @@ from seqlab.reports.comparison import Comparison
 from seqlab.reports.comparison_tables import contests_table, scores_table, shown_lines
 from seqlab.reports.tables import Table, as_csv, as_html, as_latex, as_markdown, escape
 from seqlab.reports.words import command, statuses, summary
+from seqlab.saving import write_atomically
 
 FORMATS = {"markdown": "compare.md", "csv": "compare.csv", "latex": "compare.tex"}
 FORMATS |= {"html": "compare.html"}
@@ -72,8 +73,6 @@ def write_documents(
     Raises:
         InputError: the folder cannot be made or written to.
     """
-    from seqlab.runs.folder import write_atomically  # brings Hydra
-
     files: dict[str, str | bytes] = {
         FORMATS[kind]: document(kind, runs, comparisons, images) for kind in kinds
     }

@@ -17,7 +17,7 @@ from seqlab.reports.documents import image_names
 from seqlab.reports.groups import grouped, own_metrics
 from seqlab.reports.screen import print_results, print_summary, screen
 from seqlab.reports.seeds import Folded, fold_seeds
-from seqlab.runs.folder import write_atomically
+from seqlab.saving import write_atomically
 
 Rows = list[dict[str, Any]]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
+from seqlab.callbacks.last import PREVIOUS
 from seqlab.errors import InputError
 
 
@@ -41,15 +44,44 @@ def find_checkpoint(name: str | None, folder: Path) -> Path | None:
     """
     if name is None:
         return None
-    path = folder / "checkpoints" / f"{name}.ckpt" if name in ("last", "best") else Path(name)
+    if name == "last":
+        return _last_checkpoint(folder / "checkpoints")
+    path = folder / "checkpoints" / f"{name}.ckpt" if name == "best" else Path(name)
     if not path.is_file():
         remedy = (
             "add hydra.run.dir=FOLDER of the run to go on with"
-            if name in ("last", "best")
+            if name == "best"
             else "give the path of a .ckpt file, or last with hydra.run.dir=FOLDER"
         )
         raise InputError(f"ckpt_path={name}: there is no file {path}; {remedy}")
     return path
+
+
+def _last_checkpoint(folder: Path) -> Path:
+    """The last checkpoint in a folder, or the one before it where the last cannot be read."""
+    reason = None
+    for name in ("last.ckpt", PREVIOUS):
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            load_checkpoint(path)
+        except InputError as error:
+            reason = reason or str(error)
+            continue
+        if name == PREVIOUS:
+            reason = reason or f"there is no file {folder / 'last.ckpt'}"
+            rank_zero_only(print)(
+                f"warning: {reason}; going on from {path}, the checkpoint before it",
+                file=sys.stderr,
+            )
+        return path
+    if reason is not None:
+        raise InputError(f"ckpt_path=last: {reason}, and there is no good one before it")
+    raise InputError(
+        f"ckpt_path=last: there is no file {folder / 'last.ckpt'}; add hydra.run.dir=FOLDER of the "
+        "run to go on with"
+    )
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from seqlab.config import explain, leave, wants_traceback
+from seqlab.saving import write_atomically
 
 if TYPE_CHECKING:
     from seqlab.data.datamodule import SequenceDataModule
@@ -152,19 +153,6 @@ def _git(*words: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Writes a file so that readers see the old content or the new one, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with part.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _json(content: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seqlab.saving import write_atomically
+
 if TYPE_CHECKING:  # reports read without torch, and without Hydra
     from seqlab.data.datamodule import SequenceDataModule
     from seqlab.tasks.base import ExampleScores, Task
@@ -31,8 +33,6 @@ def write_outcomes(folder: Path, task: Task, data: SequenceDataModule) -> dict[s
         the fingerprint of each test set: rows of equal index are the same example where it is
         equal.
     """
-    from seqlab.runs.folder import write_atomically
-
     fingerprints = {}
     for stage in data.test_splits:
         found = task.meter(stage).examples

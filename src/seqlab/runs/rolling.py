@@ -28,7 +28,7 @@ from seqlab.errors import InputError, check_at_least
 from seqlab.instantiation import instantiate
 from seqlab.runs.backtest import BackTest, back_test
 from seqlab.runs.checkpoint import best_checkpoint, load_checkpoint
-from seqlab.runs.folder import write_atomically
+from seqlab.saving import write_atomically
 from seqlab.tasks.forecasting import Forecasting
 
 # What of the callbacks decides which weights a training ends with.

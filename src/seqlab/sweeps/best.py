@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from seqlab.reports.screen import print_table, screen
 from seqlab.reports.tables import Table
-from seqlab.runs.folder import write_atomically
+from seqlab.saving import write_atomically
 from seqlab.sweeps.objective import Objective
 from seqlab.sweeps.search_space import SearchSpace
 from seqlab.sweeps.study_trials import RUN, SAME, Trials

@@ -13,7 +13,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from seqlab.runs.folder import write_atomically
+from seqlab.saving import write_atomically
 
 # What decides only where a run is kept, what is shown of it, or which others run beside it.
 LEFT_OUT = (

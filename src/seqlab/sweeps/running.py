@@ -18,7 +18,7 @@ from omegaconf import DictConfig, open_dict
 
 from seqlab.config import explain
 from seqlab.reports.collect import JOB_FILE, RESULTS_FILE, changed_keys, read_json
-from seqlab.runs.folder import write_atomically
+from seqlab.saving import write_atomically
 from seqlab.sweeps.jobs import Job
 
 
@@ -78,7 +78,8 @@ def begin(job: Job, config: DictConfig) -> list[str]:
     for name in (RESULTS_FILE, "error.txt"):
         (job.folder / name).unlink(missing_ok=True)
     overrides = [word for word in job.overrides if not word.startswith(("hydra", "sweep."))]
-    if (job.folder / "checkpoints" / "last.ckpt").is_file() and "ckpt_path" in config:
+    saved = [job.folder / "checkpoints" / name for name in ("last.ckpt", "previous.ckpt")]
+    if any(path.is_file() for path in saved) and "ckpt_path" in config:
         with open_dict(config):
             config.ckpt_path = "last"
         overrides.append("ckpt_path=last")

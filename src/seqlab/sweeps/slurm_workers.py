@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from seqlab.errors import InputError
 from seqlab.reports.collect import read_json
-from seqlab.runs.folder import write_atomically
+from seqlab.saving import write_atomically
 from seqlab.sweeps.elsewhere import Parcel, begin_mark, require, threads_environment
 from seqlab.sweeps.jobs import Job
 from seqlab.sweeps.launching import Work

@@ -1,0 +1,40 @@
+"""Writes files that a crash leaves whole: the old content or the new one, never a part."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
+    """Writes a file so that readers, a crash and a power cut see the old content or the new one.
+
+    The content goes into a file beside it, which is synced to the disk and then renamed.
+
+    Raises:
+        OSError: the file cannot be written; the error names it, and the old content is still there.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        # A full disk is found out by a call that knows no name.
+        raise type(error)(error.errno, error.strerror, str(path)) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Syncs the names in a folder to the disk, so that a renaming outlives a power cut."""
+    if os.name == "nt":  # Windows opens no folders
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
