@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqlab.data.pairs import Pair, draw_splits
+from seqlab.data.pairs import Pair, draw_splits, read_pairs
 from seqlab.data.pairs_file import PairsFile
 from seqlab.data.vocabulary import END, SPECIAL, UNKNOWN
 from seqlab.errors import InputError
+from seqlab.networks.seq2seq import _copied_as
 
 TRAIN = "a b\tB A\nc\tC\na c b\tB C A\n"
 
@@ -159,7 +160,9 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match=r"there is no file .*missing"):
         _ = PairsFile(path=str(tmp_path / "missing")).pairs
     (tmp_path / "latin").write_bytes(b"caf\xe9\tcoffee\n")
-    with pytest.raises(InputError, match="latin is no text in UTF-8"):
+    with pytest.raises(
+        InputError, match=r"latin, line 1, is no text in UTF-8; .*data\.encoding=latin-1"
+    ):
         _ = PairsFile(path=str(tmp_path / "latin")).pairs
     with pytest.raises(InputError, match=r"data\.test_target_path has no sources"):
         PairsFile(path="x", test_target_path="y")
@@ -169,3 +172,49 @@ def test_files_that_cannot_be_read(tmp_path):
         _ = PairsFile(path=sources, target_path=targets).pairs
     with pytest.raises(InputError, match=r"too few different sources for .*: val gets none"):
         _ = PairsFile(path=written(tmp_path, "few", "a\tA\nb\tB\n")).pairs
+
+
+def test_another_encoding_and_a_byte_order_mark(tmp_path):
+    (tmp_path / "latin").write_bytes("café au lait\tcoffee\nthé\ttea\n".encode("latin-1"))
+    read = read_pairs(
+        str(tmp_path / "latin"), None, tokens="words", max_length=None, encoding="latin-1"
+    )
+    assert read[0].source == ("café", "au", "lait")
+    (tmp_path / "marked").write_bytes("\ufeffa\tb\n".encode())
+    assert read_pairs(str(tmp_path / "marked"), None, tokens="words", max_length=None)[
+        0
+    ].source == ("a",)
+    with pytest.raises(InputError, match=r"data\.encoding='klingon' is no encoding"):
+        _ = PairsFile(path=str(tmp_path / "latin"), encoding="klingon").pairs
+
+
+def test_only_blanks_separate_words_and_only_line_feeds_lines(tmp_path):
+    path = written(tmp_path, "pairs", "10\u00a0000 euros\u2028a\tb\x85c\u3000\n")
+    (pair,) = read_pairs(path, None, tokens="words", max_length=None)
+    assert pair.source == ("10\u00a0000", "euros\u2028a")
+    assert pair.target == ("b\x85c\u3000",)
+
+
+@pytest.mark.filterwarnings("ignore:.*are in training too")
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [("characters", "a·b"), ("words", "<unk> </s> <s> · <<unk>>"), ("words", "a b")],
+)
+def test_text_that_looks_like_a_special_token_is_text(tmp_path, tokens, text):
+    line = f"{text}\t{text}\n"
+    data = dataset(tmp_path, train=line, val=line, test=line, tokens=tokens, unknown="error")
+    spec = data.spec
+    ids = data.split("train").targets[0].tolist()
+    # No token of the data gets the id of a special one, so that the output can hold each.
+    assert ids[-1] == END
+    assert min(ids[:-1]) > UNKNOWN
+    between = "" if tokens == "characters" else " "
+    assert between.join(spec.label_names[token] for token in ids[:-1]) == text
+    assert len(set(spec.label_names)) == len(spec.label_names) == spec.output_size
+
+
+@pytest.mark.filterwarnings("ignore:.*are in training too")
+def test_copying_takes_no_text_for_a_special_token(tmp_path):
+    data = dataset(tmp_path, train="</s> a\ta\n", val="a\ta\n", test="a\ta\n")
+    source = data.source_names.index("</s>")
+    assert _copied_as(data.spec)[source] == UNKNOWN

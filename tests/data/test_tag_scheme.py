@@ -52,15 +52,15 @@ def test_legal_moves_allow_exactly_what_can_be_written(name):
 
 
 @pytest.mark.parametrize("name", PREFIXES)
-def test_check_refuses_exactly_what_cannot_be_written(name):
+def test_illegal_moves_are_found_exactly_where_nothing_can_be_written_so(name):
     scheme = scheme_of(name)
     written = legal_sequences(name, 2)
     for tags in itertools.product(scheme.names, repeat=2):
-        if tags in written:
-            scheme.check(tags, "sentence 1")
-        else:
-            with pytest.raises(InputError, match=r"sentence 1, position [12]: in the scheme"):
-                scheme.check(tags, "sentence 1")
+        move = scheme.illegal_move(tags)
+        assert (move is None) == (tags in written)
+        if move is not None:
+            assert move[0] in (1, 2)
+            assert set(move[1:]) <= {*tags, "the start", "the end"}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,6 @@ def test_names_outside_the_scheme(names, scheme, message):
 
 def test_an_inside_without_its_beginning_is_named_with_its_place():
     scheme = TagScheme(("O", "B-X", "I-X"), "bio")
-    with pytest.raises(InputError, match=r"sentence 7, position 2: .* I-X may not follow O"):
-        scheme.check(["O", "I-X"], "sentence 7")
-    with pytest.raises(InputError, match="sentence 7, position 1: the tag 'I-Q' is none of"):
-        scheme.check(["I-Q"], "sentence 7")
+    assert scheme.illegal_move(["O", "I-X"]) == (2, "O", "I-X")
+    assert scheme.illegal_move(["I-X"]) == (1, "the start", "I-X")
+    assert scheme.illegal_move(["B-X", "I-X"]) is None

@@ -8,7 +8,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from seqlab.errors import InputError
-from seqlab.sweeps.points import points
+from seqlab.sweeps.points import points, read_ties
 
 
 def grid(*words: str, tied=()):
@@ -56,8 +56,6 @@ WRONG = {
     "not swept": [["model", "data"]],
     "ties nothing, which is not swept": [["model", "nothing"]],
     "twice": [["model", "lr"], ["model", "lr"]],
-    "two or more keys": [["model"]],
-    r"\[\[model,data\]\]": ["model", "lr"],
 }
 
 
@@ -65,6 +63,26 @@ WRONG = {
 def test_senseless_ties(message):
     with pytest.raises(InputError, match=message):
         grid("model=rnn,gru", "lr=1,2", "data=parity", "seed=1,2,3", tied=WRONG[message])
+
+
+@pytest.mark.parametrize(
+    ("zipped", "told"),
+    [
+        ("seed", "sweep.zip=seed must be a list of groups of two or more swept keys"),
+        (["model", "lr"], r"sweep.zip=\[model, lr\] must be .* use 'sweep.zip=\[\[model,data\]\]'"),
+        ([["model"]], r"sweep.zip=\[\[model\]\] must be"),
+        (3, "sweep.zip=3 must be"),
+        ({"a": "b"}, "sweep.zip={a: b} must be"),
+    ],
+)
+def test_what_is_no_list_of_groups_is_told_whole(zipped, told):
+    with pytest.raises(InputError, match=told):
+        read_ties(zipped)
+
+
+def test_groups_of_keys():
+    assert read_ties(None) == read_ties([]) == []
+    assert read_ties([["model", "data"]]) == [["model", "data"]]
 
 
 def test_an_interval_has_no_values():

@@ -46,6 +46,22 @@ def test_csv_is_read_as_the_command_line(tmp_path):
     ]
 
 
+def test_a_byte_order_mark_and_crlf_of_a_spreadsheet(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_bytes(b"\xef\xbb\xbfmodel,seed\r\ngru,1\r\nlstm,2\r\n")
+    assert read_points(path) == [["model=gru", "seed=1"], ["model=lstm", "seed=2"]]
+    for suffix, text in (("yaml", "- {model: gru}"), ("json", '[{"model": "gru"}]')):
+        path = tmp_path / f"points.{suffix}"
+        path.write_bytes(f"\ufeff{text}".encode())
+        assert read_points(path) == [["model=gru"]]
+
+
+def test_aliases_of_yaml_are_followed(tmp_path):
+    path = tmp_path / "points.yaml"
+    path.write_text("- &gru {model: gru, seed: 1}\n- {<<: *gru, seed: 2}\n")
+    assert read_points(path) == [["model=gru", "seed=1"], ["model=gru", "seed=2"]]
+
+
 def grid(*words, given=(), tied=()):
     parse = OverridesParser.create().parse_overrides
     return points(parse(list(words)), tied, [parse(list(point)) for point in given])
@@ -62,7 +78,7 @@ def test_points_meet_the_product():
 
 
 WRONG = {
-    "missing.yaml": (None, "No such file"),
+    "missing.yaml": (None, "there is no file"),
     "points.txt": ("model", "must be one of .yaml"),
     "mapping.yaml": ("model: gru", "must hold a list of points"),
     "empty.yaml": ("", "must hold a list of points"),
@@ -75,6 +91,20 @@ WRONG = {
     "commas.csv": ("a,b\n1,[2,3]", "point 1 has 3 values for 2 keys; put quotation marks"),
     "nested.yaml": ("- model: {size: 3}", "write model.size as one key"),
     "key.yaml": ("- {a b: 3}", "'a b' is no key"),
+    "twice.csv": ("a,b,a\n1,2,3", "has two columns 'a'"),
+    "latin.csv": (
+        "model,name\ngru,a\nlstm,caf\xe9".encode("latin-1"),
+        "line 3, is no text in UTF-8",
+    ),
+    "deep.json": ("[" * 100_000, "nested too deeply"),
+    "deep.yaml": ("[" * 100_000, "nested too deeply"),
+    "itself.yaml": ("- &a [*a]", "*a stands for what it is part of"),
+    "laughs.yaml": (
+        "- &a0 {x: 1}\n"
+        + "".join(f"- &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]\n" for n in range(10)),
+        "stand for too many values",
+    ),
+    "tag.yaml": ("- !!python/object/apply:os.getcwd []", "is no YAML"),
 }
 
 
@@ -83,7 +113,7 @@ def test_what_cannot_be_read(tmp_path, name):
     content, message = WRONG[name]
     path = tmp_path / name
     if content is not None:
-        path.write_text(content)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InputError) as caught:
         read_points(path)
     assert message in str(caught.value)

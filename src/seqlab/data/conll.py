@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import torch
 
+from seqlab.data.columns import ColumnsFile, Sentence
 from seqlab.data.examples import Examples
-from seqlab.data.spec import Spec
+from seqlab.data.spec import IllegalMove, Spec
 from seqlab.data.synthetic import Split
 from seqlab.data.tag_scheme import TagScheme
+from seqlab.data.vocabulary import with_special
 from seqlab.errors import InputError, check_at_least
 
-Sentence = tuple[list[str], list[str]]
 PADDING, UNKNOWN = 0, 1
 
 
 @dataclass(kw_only=True)
 class Conll:
-    """One token a line, its tag in the last column, an empty line behind each sentence.
+    """One token a line with its tag, an empty line behind each sentence.
 
     Example: the lines `EU B-ORG`, `rejects O`, `call O` and an empty one are a sentence of three
-    tokens. Columns between the first and the last are skipped, and so are `-DOCSTART-` lines.
+    tokens. The token stands in the first column and the tag in the last, unless settings say
+    otherwise; `-DOCSTART-` lines are skipped. Columns stand between tabs in a line that has any,
+    else between blanks. Only a line feed, or a carriage return and a line feed, end a line.
+
+    Sentences that validation and test share with training are counted and told.
 
     Args:
         train: file with the sentences to train on.
         val: file to validate on.
         test: file to test on.
+        format: "columns", or "conllu" for CoNLL-U (https://universaldependencies.org/format.html):
+            ten columns with names. Its comments and empty nodes are skipped, and a multiword token
+            is read as the syntactic words that it consists of.
+        token_column: which column holds the token: 1 for the first, −1 for the last; in CoNLL-U a
+            name too, such as form or lemma. None is the first, in CoNLL-U form.
+        tag_column: which column holds the tag, likewise. None is the last, in CoNLL-U upos.
+        comments: whether lines that begin with # are comments; None: they are between sentences,
+            if they have other columns than the tokens.
+        encoding: of the files, such as utf-8 or latin-1.
         scheme: how the tags spell spans: "bio", "bioes" or "iob1"; None for tags that spell none,
             such as parts of speech.
         strict: refuses tags that break the scheme, such as an I- without its B-.
@@ -38,19 +52,32 @@ class Conll:
             teaches the model what an unknown word may be.
 
     Raises:
-        InputError: a line without tag, a file without sentences, a tag outside the scheme, or with
-            `strict` an illegal move; it names file, sentence and position.
+        InputError: a line without tag or with other columns than the first, a file without
+            sentences, a tag outside the scheme, or with `strict` an illegal move; it names file,
+            line, sentence and position.
     """
 
     train: str
     val: str
     test: str
+    format: Literal["columns", "conllu"] = "columns"
+    token_column: int | str | None = None
+    tag_column: int | str | None = None
+    comments: bool | None = None
+    encoding: str = "utf-8"
     scheme: Literal["bio", "bioes", "iob1"] | None = "bio"
     strict: bool = True
     min_count: int = 2
 
     def __post_init__(self) -> None:
         check_at_least("data.min_count", self.min_count)
+        self._file = ColumnsFile(
+            form=self.format,
+            token_column=self.token_column,
+            tag_column=self.tag_column,
+            comments=self.comments,
+            encoding=self.encoding,
+        )
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -58,13 +85,22 @@ class Conll:
 
     @cached_property
     def sentences(self) -> dict[str, list[Sentence]]:
-        """All sentences of each split."""
-        return {name: read_conll(getattr(self, name)) for name in self.splits}
+        """All sentences of each split; tells how many of training are in the others too."""
+        found = {name: self._file.read(getattr(self, name)) for name in self.splits}
+        known = {sentence.tokens for sentence in found["train"]}
+        for name in self.splits[1:]:
+            shared = sum(sentence.tokens in known for sentence in found[name])
+            if shared:
+                warnings.warn(
+                    f"{shared} of {len(found[name])} sentences of {name} are in training too",
+                    stacklevel=2,
+                )
+        return found
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
         """The tokens that the training file holds often enough, the most frequent first."""
-        counts = Counter(token for tokens, _ in self.sentences["train"] for token in tokens)
+        counts = Counter(token for one in self.sentences["train"] for token in one.tokens)
         kept = [token for token, count in counts.most_common() if count >= self.min_count]
         return tuple(kept)
 
@@ -73,25 +109,43 @@ class Conll:
         """Every tag of the three files, O first."""
         names: set[str] = set()
         for split in self.splits:
-            for number, (_, tags) in enumerate(self.sentences[split], start=1):
-                for position, tag in enumerate(tags, start=1):
+            for number, sentence in enumerate(self.sentences[split], start=1):
+                for position, tag in enumerate(sentence.tags, start=1):
                     if tag not in names:
-                        self._check_tag(tag, f"{getattr(self, split)}, sentence {number}", position)
+                        self._check_tag(tag, self._place(split, number, position))
                         names.add(tag)
         return tuple(sorted(names, key=lambda name: (name != "O", name[2:], name)))
 
-    def _check_tag(self, tag: str, place: str, position: int) -> None:
+    def _place(self, split: Split, number: int, position: int) -> str:
+        """Where a token of a sentence stands, both counted from 1."""
+        line = self.sentences[split][number - 1].lines[position - 1]
+        path = getattr(self, split)
+        return f"{path}, line {line}, sentence {number}, position {position}"
+
+    def _check_tag(self, tag: str, place: str) -> None:
         if self.scheme is None:
             return
         try:
             TagScheme((tag,), self.scheme)
         except InputError as error:
-            raise InputError(f"{place}, position {position}: {error}") from error
+            raise InputError(
+                f"{place}: {error}, or data.scheme=null where tags spell no spans"
+            ) from error
+
+    def _illegal_move(self, split: Split) -> IllegalMove | None:
+        """The first tag of a split that breaks the scheme."""
+        if self.scheme is None:
+            return None
+        scheme = TagScheme(self.tag_names, self.scheme)
+        for number, sentence in enumerate(self.sentences[split], start=1):
+            if (move := scheme.illegal_move(sentence.tags)) is not None:
+                return IllegalMove(self._place(split, number, move[0]), *move[1:])
+        return None
 
     @property
     def spec(self) -> Spec:
-        train = Counter(tag for _, tags in self.sentences["train"] for tag in tags)
-        test = [tag for _, tags in self.sentences["test"] for tag in tags]
+        train = Counter(tag for one in self.sentences["train"] for tag in one.tags)
+        test = [tag for one in self.sentences["test"] for tag in one.tags]
         share = test.count(train.most_common(1)[0][0]) / len(test)
         return Spec(
             task="tagging",
@@ -102,55 +156,28 @@ class Conll:
             # Who ignores the input tags everything with one tag, and finds no span by O.
             trivial=share if self.scheme is None else 0.0,
             optimum=None,
-            input_names=("·", "<unknown>", *self.vocabulary),
+            input_names=with_special(self.vocabulary, ("·", "<unknown>")),
             label_names=self.tag_names,
             scheme=self.scheme,
+            illegal_move=None if self.strict else self._illegal_move("train"),
         )
 
     def split(self, name: Split) -> Examples:
         ids = {token: number for number, token in enumerate(self.vocabulary, start=2)}
         places = {tag: number for number, tag in enumerate(self.tag_names)}
-        scheme = None if self.scheme is None else TagScheme(self.tag_names, self.scheme)
+        if self.strict and (move := self._illegal_move(name)):
+            raise InputError(
+                f"{move.place}: in the scheme {self.scheme}, {move.tag} may not follow "
+                f"{move.before}; correct the tags, or read them with data.strict=false and without "
+                "constraints (task.constraints=none)"
+            )
         sentences = self.sentences[name]
-        longest = max(len(tokens) for tokens, _ in sentences)
+        longest = max(len(one.tokens) for one in sentences)
         inputs = torch.zeros(len(sentences), longest, dtype=torch.int32)
         targets = torch.zeros(len(sentences), longest, dtype=torch.int16)
-        for row, (tokens, tags) in enumerate(sentences):
-            if scheme is not None and self.strict:
-                scheme.check(tags, f"{getattr(self, name)}, sentence {row + 1}")
-            inputs[row, : len(tokens)] = torch.tensor([ids.get(t, UNKNOWN) for t in tokens])
-            targets[row, : len(tags)] = torch.tensor([places[tag] for tag in tags])
-        lengths = torch.tensor([len(tokens) for tokens, _ in sentences], dtype=torch.int32)
+        for row, one in enumerate(sentences):
+            length = len(one.tokens)
+            inputs[row, :length] = torch.tensor([ids.get(t, UNKNOWN) for t in one.tokens])
+            targets[row, :length] = torch.tensor([places[tag] for tag in one.tags])
+        lengths = torch.tensor([len(one.tokens) for one in sentences], dtype=torch.int32)
         return Examples(inputs, lengths, targets, per_token=True)
-
-
-def read_conll(path: str) -> list[Sentence]:
-    """The tokens and tags of each sentence of a file.
-
-    Raises:
-        InputError: the file does not exist, a line has no tag, or there is no sentence.
-    """
-    file = Path(path)
-    if not file.is_file():
-        raise InputError(f"there is no file {path}; give data.train, data.val and data.test")
-    sentences: list[Sentence] = []
-    tokens, tags = [], []
-    for number, line in enumerate([*file.read_text(encoding="utf-8").splitlines(), ""], start=1):
-        columns = line.split()
-        if columns and columns[0] == "-DOCSTART-":
-            continue
-        if len(columns) == 1:
-            raise InputError(
-                f"{path}, line {number}, sentence {len(sentences) + 1}, position "
-                f"{len(tokens) + 1}: {columns[0]!r} stands alone; each line needs a token and its "
-                "tag, and an empty line ends a sentence"
-            )
-        if columns:
-            tokens.append(columns[0])
-            tags.append(columns[-1])
-        elif tokens:
-            sentences.append((tokens, tags))
-            tokens, tags = [], []
-    if not sentences:
-        raise InputError(f"{path} holds no sentence; write one token and its tag a line")
-    return sentences

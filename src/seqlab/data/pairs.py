@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from seqlab.data.synthetic import Split
 from seqlab.errors import InputError
+from seqlab.files import read_text, split_lines
 
 Tokens = Literal["words", "characters"]
 
@@ -23,7 +23,12 @@ class Pair(NamedTuple):
 
 
 def read_pairs(
-    path: str, target_path: str | None, *, tokens: Tokens, max_length: int | None
+    path: str,
+    target_path: str | None,
+    *,
+    tokens: Tokens,
+    max_length: int | None,
+    encoding: str = "utf-8",
 ) -> list[Pair]:
     """The pairs of a file, or of two parallel ones.
 
@@ -32,11 +37,12 @@ def read_pairs(
         target_path: file with the targets; None where both stand on a line.
         tokens: what a text is taken apart into.
         max_length: tokens that a text may have.
+        encoding: of the files.
 
     Raises:
         InputError: see `PairsFile`.
     """
-    lines = read_lines(path)
+    lines = read_lines(path, encoding)
     if target_path is None:
         halves = [line.split("\t") for line in lines]
         for number, half in enumerate(halves, start=1):
@@ -47,7 +53,7 @@ def read_pairs(
                     "a file of their own"
                 )
     else:
-        targets = read_lines(target_path)
+        targets = read_lines(target_path, encoding)
         if len(targets) != len(lines):
             raise InputError(
                 f"{path} has {len(lines)} lines, but {target_path} has {len(targets)}; line by "
@@ -59,7 +65,9 @@ def read_pairs(
     for number, half in enumerate(halves, start=1):
         sides = []
         for side, text, place in zip(("source", "target"), half, places, strict=True):
-            found = tuple(text.split() if tokens == "words" else text.strip())
+            # Other spaces than these, such as U+00A0, are characters like any other.
+            text = text.replace("\t", " ").strip(" ")  # noqa: PLW2901 — as it is read
+            found = tuple(filter(None, text.split(" ")) if tokens == "words" else text)
             if not found:
                 raise InputError(f"{place}, line {number}: the {side} is empty; leave out the pair")
             if max_length is not None and len(found) > max_length:
@@ -72,23 +80,18 @@ def read_pairs(
     return pairs
 
 
-def read_lines(path: str) -> list[str]:
+def read_lines(path: str, encoding: str = "utf-8") -> list[str]:
     """The lines of a file; empty ones at its end are none.
 
     Raises:
         InputError: there is no such file, it is no text, or it holds no line.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise InputError(f"there is no file {path}; give data.path, as source, tabulator, target")
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text in UTF-8 ({error.reason}); convert it") from error
-    lines = text.rstrip("\n").split("\n") if text.strip() else []
-    if not lines:
+    lines = split_lines(read_text(path, encoding=encoding, setting="data.encoding"))
+    while lines and not lines[-1]:
+        del lines[-1]
+    if not any(map(str.strip, lines)):
         raise InputError(f"{path} holds no pair; write source, tabulator and target a line")
-    return [line.rstrip("\r") for line in lines]
+    return lines
 
 
 def draw_splits(

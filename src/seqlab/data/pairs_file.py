@@ -16,7 +16,7 @@ from seqlab.data.examples import Examples
 from seqlab.data.pairs import Pair, Tokens, draw_splits, read_pairs
 from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Split
-from seqlab.data.vocabulary import END, SPECIAL, UNKNOWN, Encoded, encode
+from seqlab.data.vocabulary import END, UNKNOWN, Encoded, encode, with_special
 from seqlab.errors import InputError, check_at_least, check_probability
 
 Names = tuple[str, ...]
@@ -49,6 +49,7 @@ class PairsFile:
         min_count: a token that occurs less often in training is unknown there too, which teaches
             the model what an unknown token may be.
         max_length: tokens that a source or target may have; None for any number.
+        encoding: of all files, such as utf-8 or latin-1.
         seed: seeds the drawing.
 
     Raises:
@@ -68,6 +69,7 @@ class PairsFile:
     unknown: Literal["error", "map"] = "map"
     min_count: int = 1
     max_length: int | None = None
+    encoding: str = "utf-8"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -180,13 +182,18 @@ class PairsFile:
         )
 
     def _read(self, path: str, target_path: str | None) -> list[Pair]:
-        return read_pairs(path, target_path, tokens=self.tokens, max_length=self.max_length)
+        return read_pairs(
+            path,
+            target_path,
+            tokens=self.tokens,
+            max_length=self.max_length,
+            encoding=self.encoding,
+        )
 
     def _vocabulary(self, texts: Sequence[Sequence[str]]) -> Names:
-        """The marks, then the tokens that occur often enough, the most frequent first."""
-        counts = Counter(token for text in texts for token in text if token not in SPECIAL)
-        kept = [token for token, count in counts.most_common() if count >= self.min_count]
-        return (*SPECIAL, *kept)
+        """The special tokens, then those that occur often enough, the most frequent first."""
+        counts = Counter(token for text in texts for token in text)
+        return with_special(t for t, count in counts.most_common() if count >= self.min_count)
 
     def _encode(
         self, split: Split, side: Literal["source", "target"], pairs: list[Pair], names: Names
@@ -202,7 +209,7 @@ class PairsFile:
         if found.unknown:
             warnings.warn(
                 f"{found.unknown} of {int(found.lengths.sum())} {side} tokens of {split} are not "
-                f"in the vocabulary of training and are read as {SPECIAL[UNKNOWN]}",
+                f"in the vocabulary of training and are read as {names[UNKNOWN]}",
                 stacklevel=4,
             )
         return found

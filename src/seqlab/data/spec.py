@@ -20,6 +20,20 @@ class Observation(NamedTuple):
     value: float
 
 
+class IllegalMove(NamedTuple):
+    """Two tags in a row that the scheme of the tags forbids.
+
+    Attributes:
+        place: where the second one stands, printable.
+        before: the first tag, or where the sequence starts.
+        tag: the second tag, or where the sequence ends.
+    """
+
+    place: str
+    before: str
+    tag: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class SeriesSpec:
     """What a forecaster needs to know of the series.
@@ -73,6 +87,7 @@ class Spec:
         longest_target: tokens of the longest target sequence, the end token not counted; None
             where targets are no sequences of their own.
         scheme: how tags spell spans: "bio", "bioes" or "iob1"; None where they spell none.
+        illegal_move: the first place in training where tags break the scheme; None where none do.
         series: more about the series to forecast; None for other families.
     """
 
@@ -87,4 +102,5 @@ class Spec:
     label_names: tuple[str, ...] = ()
     longest_target: int | None = None
     scheme: str | None = None
+    illegal_move: IllegalMove | None = None
     series: SeriesSpec | None = None

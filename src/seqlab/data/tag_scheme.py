@@ -64,33 +64,16 @@ class TagScheme:
         forms = ", ".join(f"{prefix}-TYPE" for prefix in PREFIXES[self.scheme])
         raise InputError(f"the tag {name!r} is outside the scheme {self.scheme}; use O, {forms}")
 
-    def check(self, tags: Sequence[str], place: str) -> None:
-        """Checks that one sentence's tags follow the scheme.
-
-        Args:
-            tags: the names.
-            place: where the sentence stands, for messages.
-
-        Raises:
-            InputError: an unknown tag, or an illegal move such as an I- without its B-.
-        """
-        for position, name in enumerate(tags, start=1):
-            if name not in self._ids:
-                raise InputError(
-                    f"{place}, position {position}: the tag {name!r} is none of "
-                    f"{', '.join(self.names)}"
-                )
+    def illegal_move(self, tags: Sequence[str]) -> tuple[int, str, str] | None:
+        """The first move of known tags that breaks the scheme: its position from 1 on, and tags."""
         outside = len(self.names)
         ids = [outside, *(self._ids[name] for name in tags), outside]
         for position, (before, tag) in enumerate(pairwise(ids), start=1):
             if not self.legal[before, tag]:
                 first = "the start" if before == outside else self.names[before]
                 second = "the end" if tag == outside else self.names[tag]
-                raise InputError(
-                    f"{place}, position {min(position, len(tags))}: in the scheme {self.scheme}, "
-                    f"{second} may not follow {first}; correct the tags, or read them with "
-                    "data.strict=false and without constraints (task.constraints=none)"
-                )
+                return min(position, len(tags)), first, second
+        return None
 
     @cached_property
     def legal(self) -> np.ndarray:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +14,7 @@ from seqlab.errors import InputError
 
 PAD, BEGIN, END, UNKNOWN = range(4)
 SPECIAL = ("·", "<s>", "</s>", "<unk>")
+"""How the special tokens are printed, unless the data has tokens that look so."""
 
 
 class Encoded(NamedTuple):
@@ -28,6 +31,27 @@ class Encoded(NamedTuple):
     unknown: int
 
 
+def with_special(tokens: Iterable[str], special: Sequence[str] = SPECIAL) -> tuple[str, ...]:
+    """The printed name of each id: those of the special tokens, then the data's tokens.
+
+    A special token is an id and no text. Where the data has a token that looks like its printed
+    name, angle brackets are put around the name until none does: `<unk>`, `<<unk>>`, …
+
+    Args:
+        tokens: the data's tokens, all different.
+        special: the usual names of the special tokens.
+    """
+    tokens = tuple(tokens)
+    taken = set(tokens)
+    names = []
+    for name in special:
+        while name in taken:
+            name = f"<{name}>"  # noqa: PLW2901 — the next one to try
+        taken.add(name)
+        names.append(name)
+    return (*names, *tokens)
+
+
 def encode(
     sequences: Sequence[Sequence[str]],
     names: Sequence[str],
@@ -35,11 +59,11 @@ def encode(
     places: Sequence[str],
     unknown: Literal["error", "map"] = "error",
 ) -> Encoded:
-    """Looks up tokens by name.
+    """Looks up tokens by name, all sequences at once.
 
     Args:
         sequences: the tokens of each sequence.
-        names: the name of each id; see `Spec.input_names` and `Spec.label_names`.
+        names: the name of each id, those of the special tokens first; see `with_special`.
         places: where each sequence stands, for errors.
         unknown: what happens to a token without an id: "error", or "map" to the unknown one, and
             count.
@@ -49,20 +73,21 @@ def encode(
     """
     if unknown not in ("error", "map"):
         raise InputError(f"data.unknown={unknown!r} must be error or map")
-    ids = {name: number for number, name in enumerate(names) if number not in (PAD, BEGIN, END)}
-    lengths = torch.tensor([len(sequence) for sequence in sequences], dtype=torch.long)
-    tokens = torch.zeros(len(sequences), max(map(len, sequences), default=0), dtype=torch.long)
-    missing = 0
-    for row, sequence in enumerate(sequences):
-        if not sequence:
-            raise InputError(f"{places[row]} is empty; leave out empty sequences")
-        for step, token in enumerate(sequence):
-            number = ids.get(token)
-            if number is None and unknown == "error":
-                raise InputError(
-                    f"{places[row]}: token {step + 1}, {token!r}, is not in the vocabulary of "
-                    "training; leave it out, or use data.unknown=map"
-                )
-            missing += number is None
-            tokens[row, step] = UNKNOWN if number is None else number
-    return Encoded(tokens, lengths, missing)
+    ids = {name: number for number, name in enumerate(names[len(SPECIAL) :], start=len(SPECIAL))}
+    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+    if len(lengths) and not lengths.min():
+        raise InputError(f"{places[int(lengths.argmin())]} is empty; leave out empty sequences")
+    found = (ids.get(token, UNKNOWN) for token in chain.from_iterable(sequences))
+    flat = np.fromiter(found, np.int64, lengths.sum())
+    missing = flat == UNKNOWN
+    if unknown == "error" and missing.any():
+        place = int(missing.argmax())
+        row = int(np.searchsorted(lengths.cumsum(), place, side="right"))
+        step = place - int(lengths[:row].sum())
+        raise InputError(
+            f"{places[row]}: token {step + 1}, {sequences[row][step]!r}, is not in the vocabulary "
+            "of training; leave it out, or use data.unknown=map"
+        )
+    tokens = np.zeros((len(sequences), lengths.max(initial=0)), np.int64)
+    tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = flat
+    return Encoded(torch.from_numpy(tokens), torch.from_numpy(lengths), int(missing.sum()))

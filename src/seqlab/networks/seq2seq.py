@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqlab.data.spec import Spec
-from seqlab.data.vocabulary import BEGIN, PAD, UNKNOWN
+from seqlab.data.vocabulary import BEGIN, PAD, SPECIAL, UNKNOWN
 from seqlab.errors import InputError, check_at_least, check_probability
 from seqlab.networks.reader import Reader
 from seqlab.nn.attention import Attention
@@ -232,5 +232,8 @@ def tokens_before(targets: Tensor) -> Tensor:
 
 def _copied_as(spec: Spec) -> Tensor:
     """(input_size,) the target token of each source token: that of its name, else the unknown."""
-    places = {name: place for place, name in enumerate(spec.label_names)}
-    return torch.tensor([places.get(name, UNKNOWN) for name in spec.input_names], dtype=torch.long)
+    first = len(SPECIAL)
+    places = {name: place for place, name in enumerate(spec.label_names[first:], start=first)}
+    copied = [places.get(name, UNKNOWN) for name in spec.input_names[first:]]
+    # Special tokens are ids: a text that looks like one is none.
+    return torch.tensor([*range(first), *copied], dtype=torch.long)

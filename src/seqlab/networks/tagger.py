@@ -101,5 +101,11 @@ def legal_moves(spec: Spec, constraints: Constraints, crf: bool) -> Moves | None
         )
     if not crf or constraints == "none" or spec.scheme is None:
         return None
+    if (move := spec.illegal_move) is not None:
+        raise InputError(
+            f"{move.place}: {move.tag} may not follow {move.before} in the scheme {spec.scheme}, "
+            "and a CRF with constraints cannot learn it; correct the tags, or set "
+            "task.constraints=none"
+        )
     legal = torch.from_numpy(TagScheme(spec.label_names, spec.scheme).legal)
     return Moves(legal[:-1, :-1], legal[-1, :-1], legal[:-1, -1])

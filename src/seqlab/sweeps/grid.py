@@ -15,7 +15,7 @@ from rich.console import Console
 from seqlab.errors import FailedJobsError
 from seqlab.reports.results import report
 from seqlab.sweeps.lock import sweep_lock
-from seqlab.sweeps.points import points
+from seqlab.sweeps.points import points, read_ties
 from seqlab.sweeps.points_file import read_points
 
 
@@ -35,13 +35,14 @@ def sweep(
         FailedJobsError: some jobs failed.
     """
     parser = OverridesParser.create(config_loader=context.config_loader)
-    tied = OmegaConf.select(config, "sweep.zip") or []
+    zipped = OmegaConf.select(config, "sweep.zip")
+    tied = read_ties(OmegaConf.to_container(zipped) if OmegaConf.is_config(zipped) else zipped)
     words = parser.parse_overrides(overrides)
     file = OmegaConf.select(config, "sweep.points")
     given = [] if file is None else read_points(Path(file))
     grid = points(
         words,
-        [_plain(group) for group in tied],
+        tied,
         [parser.parse_overrides(point) for point in given],
     )
     folder = Path(config.hydra.sweep.dir)
@@ -62,10 +63,6 @@ def sweep(
             f"hydra.sweep.dir={folder} tries them again"
         )
     return returns
-
-
-def _plain(group: object) -> list[str] | str:
-    return group if isinstance(group, str) else [str(name) for name in group]  # type: ignore[union-attr]
 
 
 def _tell_how_to_go_on(folder: Path) -> None:

@@ -84,13 +84,25 @@ def _values(override: Override) -> list[str]:
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 
+def read_ties(zipped: object) -> list[list[str]]:
+    """The groups of `sweep.zip`.
+
+    Raises:
+        InputError: it is no list of groups of two or more keys.
+    """
+    groups = zipped if isinstance(zipped, list) else [zipped]
+    for group in groups if zipped is not None else []:
+        if not isinstance(group, list) or len(group) < 2:
+            told = str(zipped).replace("'", "")
+            raise InputError(
+                f"sweep.zip={told} must be a list of groups of two or more swept keys; use "
+                "'sweep.zip=[[model,data]]'"
+            )
+    return [[str(key) for key in group] for group in groups] if zipped is not None else []
+
+
 def _group(group: Sequence[str], choices: dict[str, list[str]], names: dict[str, str]) -> list[str]:
     """The group as keys of `choices`, checked."""
-    if isinstance(group, str) or len(group) < 2:
-        raise InputError(
-            f"sweep.zip={list(group) if not isinstance(group, str) else group} must be a list of "
-            "groups of two or more keys; use 'sweep.zip=[[model,data]]'"
-        )
     keys = []
     for name in group:
         key = next((key for key in choices if names[key] == name), None)

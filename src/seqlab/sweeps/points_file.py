@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from seqlab.errors import InputError
+from seqlab.files import parse_json, parse_yaml, read_text
 
 FORM = "a list of points, each a mapping such as {model: gru, optimizer.lr: 0.01}"
 # Text that Hydra reads as it stands.
@@ -30,13 +32,9 @@ def read_points(path: Path) -> list[list[str]]:
     if path.suffix not in readers:
         raise InputError(f"sweep.points={path} must be one of {', '.join(readers)}")
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"sweep.points={path} cannot be read ({error.strerror}); give the path of a file"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"sweep.points={path} is not text in UTF-8; save it so") from error
+        text = read_text(path)
+    except InputError as error:
+        raise InputError(f"sweep.points={path}: {error}") from error
     points = readers[path.suffix](text, path)
     if not isinstance(points, list) or not points:
         raise InputError(f"sweep.points={path} must hold {FORM}")
@@ -53,30 +51,32 @@ def read_points(path: Path) -> list[list[str]]:
 
 
 def _yaml(text: str, path: Path) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise InputError(f"sweep.points={path} is no YAML{where}; it must hold {FORM}") from error
+    return _parsed(parse_yaml, text, path)
 
 
 def _json(text: str, path: Path) -> Any:
+    return _parsed(parse_json, text, path)
+
+
+def _parsed(parse: Callable[[str], Any], text: str, path: Path) -> Any:
     try:
-        return json.loads(text)
+        return parse(text)
     except ValueError as error:
+        kind = path.suffix[1:].upper().replace("YML", "YAML")
         raise InputError(
-            f"sweep.points={path} is no JSON ({error}); it must hold {FORM}"
+            f"sweep.points={path} is no {kind} that can be read ({error}); it must hold {FORM}"
         ) from error
 
 
 def _csv(text: str, path: Path) -> list[dict[str, str]]:
-    rows = [row for row in csv.reader(text.splitlines(), skipinitialspace=True) if row]
+    lines = io.StringIO(text, newline="")
+    rows = [row for row in csv.reader(lines, skipinitialspace=True) if row]
     if not rows:
         return []
     keys = [key.strip() for key in rows[0]]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise InputError(f"sweep.points={path} has two columns {key!r}; leave one of them out")
     for number, row in enumerate(rows[1:], start=1):
         if len(row) != len(keys):
             raise InputError(
