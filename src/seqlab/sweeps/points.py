@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 from hydra.core.override_parser.types import Override
 
@@ -90,15 +91,16 @@ def read_ties(zipped: object) -> list[list[str]]:
     Raises:
         InputError: it is no list of groups of two or more keys.
     """
-    groups = zipped if isinstance(zipped, list) else [zipped]
-    for group in groups if zipped is not None else []:
-        if not isinstance(group, list) or len(group) < 2:
-            told = str(zipped).replace("'", "")
-            raise InputError(
-                f"sweep.zip={told} must be a list of groups of two or more swept keys; use "
-                "'sweep.zip=[[model,data]]'"
-            )
-    return [[str(key) for key in group] for group in groups] if zipped is not None else []
+    if zipped is None:
+        return []
+    groups: list[Any] = zipped if isinstance(zipped, list) else [zipped]
+    if not all(isinstance(group, list) and len(group) > 1 for group in groups):
+        told = str(zipped).replace("'", "")
+        raise InputError(
+            f"sweep.zip={told} must be a list of groups of two or more swept keys; use "
+            "'sweep.zip=[[model,data]]'"
+        )
+    return [[str(key) for key in group] for group in groups]
 
 
 def _group(group: Sequence[str], choices: dict[str, list[str]], names: dict[str, str]) -> list[str]:
