@@ -38,4 +38,7 @@ def test_coverage_loss_by_written_out_sums():
                 for i in range(4):
                     seen = sum(float(weights[row, before, i]) for before in range(step))
                     total += min(float(weights[row, step, i]), seen)
-    assert coverage_loss(weights, mask).item() == pytest.approx(total / count, rel=1e-5)
+    by_sequence = coverage_loss(weights, mask)
+    assert by_sequence.shape == (2,)
+    found = (by_sequence * mask.sum(1)).sum().item() / count
+    assert found == pytest.approx(total / count, rel=1e-5)

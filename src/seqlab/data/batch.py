@@ -29,7 +29,10 @@ class Batch:
             comes from, −1 for none, where the generator knows them.
         share: this device's share of the global batch times the number of devices: 1 on one
             device. The loss is scaled by it, so that the mean of the devices' gradients is the
-            gradient of the whole batch even when they hold unequal numbers of sequences.
+            gradient of the whole batch even when they hold unequal weights.
+        group_share: the global batch's share of the batches whose gradients are accumulated,
+            times their number: 1 without accumulation. The loss in training is scaled by it too,
+            so that the accumulated gradient is that of one large batch.
         context: what surrounds the window of a series; None for other families.
         indices: (batch,) which of the split's examples these are; None for a batch made by hand.
     """
@@ -41,14 +44,34 @@ class Batch:
     target_lengths: Tensor | None = None
     alignment: Tensor | None = None
     share: float = 1.0
+    group_share: float = 1.0
     context: SeriesContext | None = None
     indices: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @property
+    def weight(self) -> Tensor | int:
+        """What the mean loss of the batch is divided by: the sum of its `loss_weights`."""
+        return loss_weights(self.targets).sum() if self.targets.is_floating_point() else len(self)
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         return _moved(self, device, non_blocking)
+
+
+def loss_weights(targets: Tensor) -> Tensor:
+    """How much each example counts in a mean loss.
+
+    Args:
+        targets: as in `Batch`.
+
+    Returns:
+        (batch,) how many values are not missing where targets are real; else 1.
+    """
+    if not targets.is_floating_point():
+        return torch.ones(len(targets))
+    return (~targets.isnan()).flatten(1).sum(1)
 
 
 @dataclass

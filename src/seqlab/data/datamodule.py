@@ -37,7 +37,7 @@ class SequenceDataModule(LightningDataModule):
         seed: seeds the order of the batches.
 
     Raises:
-        InputError: a batch size below 1 or below the number of devices.
+        InputError: a batch size below 1, or one or a split that gives some device no sequence.
     """
 
     def __init__(
@@ -65,7 +65,10 @@ class SequenceDataModule(LightningDataModule):
     def train_dataloader(self) -> BatchLoader:
         # A model overfits on the same few batches again and again only if their order stays.
         fixed = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
+        self._check_devices()
         self._train_loader = self._loader("train", shuffle=not fixed)
+        if self.trainer is not None:
+            self._train_loader.accumulation = self._accumulation
         self._train_loader.start_at(self._first)
         return self._train_loader
 
@@ -88,14 +91,31 @@ class SequenceDataModule(LightningDataModule):
     def test_dataloader(self) -> list[BatchLoader]:
         return [self._loader(name) for name in self.test_splits]
 
+    def _accumulation(self) -> tuple[int, float]:
+        """How many batches' gradients are accumulated, and the batches of an epoch."""
+        assert self.trainer is not None
+        return self.trainer.accumulate_grad_batches, self.trainer.num_training_batches
+
+    def _check_devices(self) -> None:
+        """Raises InputError unless each device gets something of each batch, also of the tests."""
+        devices = 1 if self.trainer is None else self.trainer.world_size
+        if devices == 1:
+            return
+        if self.batch_size < devices:
+            raise InputError(
+                f"loader.batch_size={self.batch_size} is shared by {devices} devices and must "
+                f"be at least {devices}"
+            )
+        for name in self.dataset.splits:
+            if (count := len(self.examples(name))) < devices:
+                raise InputError(
+                    f"the {name} split has {count} of the {devices} examples that {devices} "
+                    "devices need; make it larger or use fewer devices (trainer.devices)"
+                )
+
     def _loader(self, name: Split, shuffle: bool = False) -> BatchLoader:
         rank = 0 if self.trainer is None else self.trainer.global_rank
         world_size = 1 if self.trainer is None else self.trainer.world_size
-        if self.batch_size < world_size:
-            raise InputError(
-                f"loader.batch_size={self.batch_size} is shared by {world_size} devices and must "
-                f"be at least {world_size}"
-            )
         examples = self.examples(name)
         sampler = LengthBucketSampler(
             examples.lengths,
@@ -103,6 +123,7 @@ class SequenceDataModule(LightningDataModule):
             shuffle=shuffle,
             bucket=self.bucket,
             seed=self.seed,
+            weigh=examples.loss_weights,
             rank=rank,
             world_size=world_size,
         )

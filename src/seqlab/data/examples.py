@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seqlab.data.batch import IGNORED, Batch
+from seqlab.data.batch import IGNORED, Batch, loss_weights
 
 
 @dataclass
@@ -60,6 +60,10 @@ class Examples:
             share=share,
             indices=indices,
         )
+
+    def loss_weights(self, indices: Tensor) -> Tensor:
+        """(indices,) how much each example counts in a mean loss; see `batch.loss_weights`."""
+        return loss_weights(self.targets[indices])
 
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that two splits share only if they ask the same."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ class LengthBucketSampler:
         shuffle: a new order each epoch; false keeps the first epoch's.
         bucket: false leaves the lengths in a batch mixed.
         seed: seeds the order.
+        weigh: how much each of the sequences with these numbers counts in a mean loss; all the
+            same if None.
         rank: which device this is.
         world_size: how many devices share each batch.
     """
@@ -40,6 +42,7 @@ class LengthBucketSampler:
         shuffle: bool,
         bucket: bool = True,
         seed: int = 0,
+        weigh: Callable[[Tensor], Tensor] | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -48,6 +51,7 @@ class LengthBucketSampler:
         self.shuffle = shuffle
         self.bucket = bucket
         self.seed = seed
+        self.weigh = weigh
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
@@ -87,19 +91,38 @@ class LengthBucketSampler:
         """This device's part of each batch, and its share of the loss (see `Batch.share`)."""
         for whole in self.batches():
             mine = whole[self.rank :: self.world_size]
-            yield mine, len(mine) * self.world_size / len(whole)
+            share = 1.0
+            if self.world_size > 1:
+                share = self.weight(mine) * self.world_size / max(1.0, self.weight(whole))
+            yield mine, share
+
+    def weight(self, indices: Tensor) -> float:
+        """How much these sequences count together in a mean loss."""
+        return float(len(indices) if self.weigh is None else self.weigh(indices).sum())
 
 
 class BatchLoader:
     """Iterates over a split, one tensor gather a batch.
 
+    Args:
+        examples: the split.
+        sampler: the order.
+        accumulation: how many batches' gradients are accumulated, and how many batches of the
+            epoch are trained on; asked at the start of each epoch. None where nothing is trained.
+
     Attributes:
         done: batches that the current epoch has given out.
     """
 
-    def __init__(self, examples: Examples, sampler: LengthBucketSampler) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        sampler: LengthBucketSampler,
+        accumulation: Callable[[], tuple[int, float]] | None = None,
+    ) -> None:
         self.examples = examples
         self.batch_sampler = sampler
+        self.accumulation = accumulation
         self.done = 0
         self._first = 0
 
@@ -112,7 +135,22 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         first, self._first = self._first, 0
+        group_shares = self._group_shares()
         for number, (indices, share) in enumerate(self.batch_sampler):
             if number >= first:
                 self.done = number + 1
-                yield self.examples.batch(indices, share)
+                batch = self.examples.batch(indices, share)
+                batch.group_share = group_shares[number] if group_shares else 1.0
+                yield batch
+
+    def _group_shares(self) -> list[float]:
+        """The epoch's `Batch.group_share` by batch; empty without accumulation."""
+        size, used = (1, 0.0) if self.accumulation is None else self.accumulation()
+        if size == 1:
+            return []
+        sampler = self.batch_sampler
+        weights = torch.tensor([sampler.weight(batch) for batch in sampler.batches()])
+        # The trainer divides each batch's loss by `size`, also in a last group that is smaller.
+        used = int(min(used, len(weights)))
+        shares = [group * size / group.sum().clamp(min=1.0) for group in weights[:used].split(size)]
+        return torch.cat([*shares, weights.new_ones(len(weights) - used)]).tolist()

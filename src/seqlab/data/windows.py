@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from seqlab.data.batch import Batch, SeriesContext
+from seqlab.data.batch import Batch, SeriesContext, loss_weights
 from seqlab.data.examples import fingerprint
 from seqlab.data.series import SeriesStore
 from seqlab.errors import InputError
@@ -80,6 +80,10 @@ class Windows:
         cuts = (self.first_cuts, self.counts, torch.tensor([self.horizon, self.stride]))
         return fingerprint((self.store.values, self.store.starts, *cuts))
 
+    def loss_weights(self, indices: Tensor) -> Tensor:
+        """(indices,) how much each window counts in a mean loss; see `batch.loss_weights`."""
+        return loss_weights(self._targets(*self.locate(indices)))
+
     def locate(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """The series and the cut of each window, (windows,) both."""
         # A device's share of a batch lies apart in memory.
@@ -108,14 +112,10 @@ class Windows:
         if int(lengths.min()) < len(steps):
             # Behind a short history stands what comes after it, which nobody may see.
             inputs = inputs.masked_fill((steps >= lengths[:, None])[..., None], 0.0)
-        targets = _rows(store.values, begin[:, None] + ahead)
-        if not self._in_past:
-            beyond = cuts[:, None] + ahead >= store.lengths[series][:, None]
-            targets = targets.masked_fill(beyond[..., None], torch.nan)
         return Batch(
             inputs=inputs,
             lengths=lengths,
-            targets=targets,
+            targets=self._targets(series, cuts),
             share=share,
             indices=indices,
             context=SeriesContext(
@@ -129,6 +129,15 @@ class Windows:
                 static=None if store.static is None else store.static[series],
             ),
         )
+
+    def _targets(self, series: Tensor, cuts: Tensor) -> Tensor:
+        """(windows, horizon, channel) what stands behind each cut, NaN beyond the series' end."""
+        store, ahead = self.store, torch.arange(self.horizon)
+        targets = _rows(store.values, (store.starts[series] + cuts)[:, None] + ahead)
+        if self._in_past:
+            return targets
+        beyond = cuts[:, None] + ahead >= store.lengths[series][:, None]
+        return targets.masked_fill(beyond[..., None], torch.nan)
 
 
 def cut_windows(

@@ -33,10 +33,13 @@ def covered(
 
 def coverage_loss(
     weights: Float[Tensor, "batch steps time"], mask: Bool[Tensor, "batch steps"]
-) -> Float[Tensor, ""]:
-    """Mean over valid steps of Σ_i min(α_{t,i}, Σ_{t'<t} α_{t',i}) (See et al. 2017, equation 12).
+) -> Float[Tensor, " batch"]:
+    """Mean over each sequence's valid steps of Σ_i min(α_{t,i}, Σ_{t'<t} α_{t',i}).
+
+    Equation 12 of See et al. 2017.
 
     Looking twice at the same place costs; looking at what has not been seen is free.
     """
     covered = weights.cumsum(1) - weights
-    return torch.minimum(weights, covered).sum(-1)[mask].mean()
+    steps = torch.minimum(weights, covered).sum(-1).masked_fill(~mask, 0.0)
+    return steps.sum(1) / mask.sum(1)

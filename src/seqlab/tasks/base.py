@@ -90,7 +90,8 @@ class Task(LightningModule, ABC):
             # Every step would cost more than the step's own bookkeeping.
             shared = loss.detach() * batch.share
             self.log("train/loss", shared, prog_bar=True, sync_dist=True, batch_size=len(batch))
-        return loss * batch.share if batch.share != 1.0 else loss
+        scale = batch.share * batch.group_share
+        return loss * scale if scale != 1.0 else loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate(batch, "val")
@@ -172,11 +173,13 @@ class Meter(Metric, ABC):
     """A stage's metrics: accumulates over the epoch on all devices, then computes all at once.
 
     `update(loss, outputs, batch)` takes what `Task.measure` returned; `compute()` returns a score
-    for each name, "loss" among them: the mean over all examples.
+    for each name, "loss" among them: the mean over all examples, or over all values where some may
+    be missing.
     """
 
     full_state_update = False
     loss_sum: Tensor
+    loss_weight: Tensor
     count: Tensor
     example_indices: list[Tensor]
     example_scores: list[Tensor]
@@ -188,6 +191,7 @@ class Meter(Metric, ABC):
         self.examples: ExampleScores | None = None
         self._example_names: tuple[str, ...] = ()
         self.add_state("loss_sum", torch.zeros((), dtype=torch.float64), "sum")
+        self.add_state("loss_weight", torch.zeros((), dtype=torch.float64), "sum")
         self.add_state("count", torch.zeros((), dtype=torch.float64), "sum")
         self.add_state("example_indices", [], "cat")
         self.add_state("example_scores", [], "cat")
@@ -196,7 +200,8 @@ class Meter(Metric, ABC):
         """Accumulates one batch."""
         if self.device != loss.device:
             self.to(loss.device)
-        self.loss_sum += loss.double() * len(batch)
+        self.loss_sum += loss.double() * batch.weight
+        self.loss_weight += batch.weight
         self.count += len(batch)
         self.collect(outputs, batch)
         if self.keeps_examples and batch.indices is not None:
@@ -213,7 +218,7 @@ class Meter(Metric, ABC):
             indices, scores = map(dim_zero_cat, (self.example_indices, self.example_scores))
             order = indices.argsort()
             self.examples = ExampleScores(self._example_names, indices[order], scores[order])
-        return {"loss": self.loss_sum / self.count, **self.scores()}
+        return {"loss": self.loss_sum / self.loss_weight, **self.scores()}
 
     @abstractmethod
     def collect(self, outputs: Any, batch: Batch) -> None:

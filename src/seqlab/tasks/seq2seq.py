@@ -109,7 +109,7 @@ class SequenceToSequence(Task):
         losses = self.losses(logits, batch)
         loss = losses.mean
         if self.coverage_weight and weights is not None:
-            loss = loss + self.coverage_weight * coverage_loss(weights, valid_targets(batch))
+            loss = loss + self.coverage_weight * coverage_loss(weights, valid_targets(batch)).mean()
         if stage == "train":
             return loss, Outcome(losses.log_loss.detach())
         never = torch.zeros_like(before, dtype=torch.bool)
