@@ -357,6 +357,7 @@ def test_a_preset_and_the_command_line(search, folder):
             "PostgreSQL|database",
         ),
         (("model=rnn,gru", "sweep.zip=[[model,seed]]"), "leave it out of a search"),
+        (("model=rnn,gru", "hydra.sweeper.metric=val/f1"), "val/f1 is not a known metric"),
         (("model=rnn,gru", "sweep.points=points.csv"), "leave it out of a search"),
         (
             (
@@ -396,8 +397,8 @@ def test_another_search_under_the_same_name(search, folder):
 
 def test_a_metric_that_the_runs_lack(search, folder):
     task = Task()
-    with pytest.raises(InputError, match=r"val/f1 is not among .*; use one of .*val/accuracy"):
-        search(task, *SPACE, "hydra.sweeper.n_trials=3", "hydra.sweeper.metric=val/f1")
+    with pytest.raises(InputError, match=r"val/bleu is not among .*; use one of .*val/accuracy"):
+        search(task, *SPACE, "hydra.sweeper.n_trials=3", "hydra.sweeper.metric=val/bleu")
     assert len(task.ran) == 1
     # Nothing was found out by then: the study is made anew, and the run is not repeated.
     search(task, *SPACE, "hydra.sweeper.n_trials=3")

@@ -1,27 +1,77 @@
-"""Which way a metric gets better: the one place that knows. Imports nothing."""
+"""Which way a metric gets better: the one place that knows every metric of a run."""
 
 from __future__ import annotations
 
+import re
 from typing import Literal
+
+from seqlab.errors import InputError
 
 Direction = Literal["larger", "smaller"]
 
-# Errors and losses, also as parts of a name: `scaled_mae`, `naive_mae`, `free_loss`.
-SMALLER = ("loss", "perplexity", "mae", "mse", "rmse", "smape", "mase", "rmsse", "crps", "pinball")
-SMALLER += ("edit_distance", "calibration_error")
-# Neither way is better: what is wanted is a certain value, or nothing at all.
-NEITHER = ("coverage", "width", "margin", "entropy", "monotonicity", "lr-", "parameters")
+STAGES = ("train", "val", "test", "test_long", "backtest")
+BASELINES = ("naive", "drift", "moving_average", "seasonal", "drift_seasonal")
+ERRORS = ("mae", "mse", "rmse", "smape", "mase", "rmsse", "crps", "pinball")
+
+_ERROR = rf"(scaled_)?({'|'.join(ERRORS)})"
+_BASELINE = f"({'|'.join(BASELINES)})"
+# The whole name of a metric without its stage, as a regular expression. A part of a name decides
+# nothing: a class may be called "loss", and f1_loss is better when it is larger.
+METRICS: dict[str, Direction | None] = {
+    r"accuracy|macro_f1|f1_.+|auroc|attention_on_evidence": "larger",
+    r"token_accuracy|sentence_accuracy|span_(strict_)?(precision|recall|f1)(_.+)?": "larger",
+    r"exact_match(_length_\d+_\d+)?|bleu|chrf|alignment_(accuracy|mass)": "larger",
+    rf"skill_vs_{_BASELINE}": "larger",
+    r"(free_)?loss|perplexity|edit_distance|calibration_error": "smaller",
+    rf"({_BASELINE}_)?{_ERROR}": "smaller",
+    r"parameters|seconds": "smaller",
+    # What is wanted is a certain value, or nothing at all.
+    r"(scaled_)?(calibrated_)?(coverage|width)_[\d.]+": None,
+    rf"skill_vs_{_BASELINE}_margin": None,
+    r"attention_(entropy|monotonicity)|teacher_forcing|lr-.+": None,
+}
+_STAGE = re.compile(rf"({'|'.join(STAGES)})/")
 
 
 def direction(metric: str) -> Direction | None:
-    """Which values of a metric are better; None where neither are.
+    """Which values of a metric are better; None where neither are, or where it is not known.
 
     Args:
         metric: its name, with or without the stage: `accuracy`, `test/loss`.
     """
-    name = metric.rpartition("/")[2]
-    if any(word in name for word in NEITHER):
-        return None
-    if any(name == word or name.endswith(f"_{word}") for word in SMALLER):
-        return "smaller"
-    return "larger"
+    _, way = _look_up(metric)
+    return way
+
+
+def is_known(metric: str) -> bool:
+    """Whether this is the name of a metric, with or without the stage."""
+    known, _ = _look_up(metric)
+    return known
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether larger values of a metric are better.
+
+    Args:
+        metric: its name, with or without the stage: `accuracy`, `test/loss`.
+
+    Raises:
+        InputError: the metric is not known, or neither larger nor smaller values are better.
+    """
+    known, way = _look_up(metric)
+    if way is not None:
+        return way == "larger"
+    if known:
+        raise InputError(f"{metric}: neither larger nor smaller values are better")
+    raise InputError(
+        f"{metric} is not a known metric, so whether larger or smaller values are better is unknown"
+    )
+
+
+def _look_up(metric: str) -> tuple[bool, Direction | None]:
+    """Whether the metric is known, and its direction."""
+    name = _STAGE.sub("", metric, count=1) if _STAGE.match(metric) else metric
+    for pattern, way in METRICS.items():
+        if re.fullmatch(pattern, name):
+            return True, way
+    return False, None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqlab.data.direction import Direction, direction
+from seqlab.data.direction import Direction, direction, higher_is_better
 from seqlab.errors import InputError
 from seqlab.reports.collect import Run, changed, headlines, last_word, metric_names
 
@@ -96,11 +96,11 @@ def choose_metrics(runs: Sequence[Run], wanted: Sequence[str]) -> list[str]:
             raise InputError(
                 f"--metric {name}: no finished run has it; they have {', '.join(there) or 'none'}"
             )
-        if direction(name) is None:
-            raise InputError(
-                f"--metric {name}: neither larger nor smaller values are better; choose another of "
-                f"{', '.join(other for other in there if direction(other))}"
-            )
+        try:
+            higher_is_better(name)
+        except InputError as error:
+            others = ", ".join(other for other in there if direction(other))
+            raise InputError(f"--metric {error}; choose another of {others}") from error
     return chosen
 
 

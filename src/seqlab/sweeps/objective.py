@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from seqlab.data.direction import direction as better
+from seqlab.data.direction import higher_is_better
 from seqlab.errors import InputError
 from seqlab.trials.handover import NOT_MEASURED
 
@@ -100,13 +100,12 @@ def finite(values: Sequence[float]) -> bool:
 
 
 def _direction(metric: str) -> Direction:
-    known = "smaller" if metric in COSTS else better(metric)
-    if known is None:
+    try:
+        return "maximize" if higher_is_better(metric) else "minimize"
+    except InputError as error:
         raise InputError(
-            f"hydra.sweeper.metric={metric}: neither larger nor smaller values of it are known to "
-            "be better; add hydra.sweeper.direction=minimize or maximize"
-        )
-    return "minimize" if known == "smaller" else "maximize"
+            f"hydra.sweeper.metric: {error}; add hydra.sweeper.direction=minimize or maximize"
+        ) from error
 
 
 def _listed(value: str | Sequence[str] | None) -> list[str]:
