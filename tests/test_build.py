@@ -84,7 +84,7 @@ def test_every_option_reaches_the_constructors_that_name_it(task, monkeypatch):
         ("+task.module.foo=1", "task.module.foo has no effect here; use task.foo"),
         ("task.network=foo", "task.network='foo' must name a class; use task.network._target_="),
         ("task.module=null", "task.module=None must name a class; use task.module._target_="),
-        ("task.module._target_=a.b", "task.module._target_='a.b' cannot be imported: No module"),
+        ("task.module._target_=a.b", "task.module._target_='a.b': there is no module a"),
     ],
 )
 def test_an_option_that_nobody_takes_is_refused(task, override, words):

@@ -136,7 +136,6 @@ WRONG = {
     "compare": "arguments are required: FOLDER",
     "contrast": "invalid choice: 'contrast'",
     "compare SWEEP --bye model": "unrecognized arguments",
-    "": "arguments are required: COMMAND",
 }
 
 
@@ -148,6 +147,14 @@ def test_refusals(sweep, tmp_path, capsys, monkeypatch, words):
     write_run(Path("UNFINISHED"), {}, status="interrupted")
     arguments = words.replace("SWEEP", str(sweep)).split()
     assert WRONG[words] in refusal(capsys, *arguments)
+
+
+def test_without_a_command_it_helps(capsys):
+    main([])
+    shown = capsys.readouterr()
+    assert shown.out.startswith("usage: seqlab")
+    assert "compare" in shown.out
+    assert shown.err == ""
 
 
 def test_damaged_results_are_told(tmp_path, capsys):

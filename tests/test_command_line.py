@@ -12,6 +12,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from seqlab.config import explain
+from seqlab.hints import check_words
 from tests.conftest import ROOT, SMALL
 
 QUIET = ("trainer.enable_progress_bar=false", "trainer.enable_model_summary=false")
@@ -37,6 +38,18 @@ MISTYPED = {
     "hidden_size=3": ("hidden_size", "did you mean model.encoder.hidden_size?"),
     "model/attenton=dot": ("model/attenton", "did you mean model/attention?"),
     "model=[": ("cannot read the override 'model=['",),
+    "data.batch_size=3": ("data.batch_size", "did you mean loader.batch_size?"),
+    "model=LSTM": ("model=LSTM does not exist", "did you mean lstm?"),
+    "optimizer=adamW": ("optimizer=adamW does not exist", "did you mean adamw?"),
+    "seed=1,2": ("seed=1,2", "add -m"),
+    "seed=range(1,3)": ("seed=range(1,3)", "add -m"),
+    "optimizer=null": ("optimizer=null", "choose one of adam, adamw, rmsprop, sgd"),
+    "~optimizer": ("~optimizer", "choose one of adam, adamw, rmsprop, sgd"),
+    "data=null": ("data=null", "choose one of adding"),
+    "backtest=null": ("backtest=null", "use backtest=none"),
+    "experiment=null": ("experiment=null", "leave it out"),
+    "sweep.points=points.csv": ("sweep.points=points.csv", "add -m"),
+    "sweep.zip=[[model,data]]": ("sweep.zip=[[model,data]]", "add -m"),
     "data=nothing_like_it": ("data=nothing_like_it does not exist", "magic_token"),
 }
 
@@ -51,6 +64,12 @@ def test_mistyped(tmp_path, override):
     for words in MISTYPED[override]:
         assert words in done.stderr
     assert not list(tmp_path.rglob("results.json"))
+
+
+def test_words_of_sweeps_are_for_sweeps():
+    for flag in ("-m", "--multirun", "hydra.mode=MULTIRUN"):
+        check_words([flag, "sweep.points=points.csv", "seed=1,2"])
+    check_words(["~callbacks.best", "model=gru", "debug=fast", "data.max_length=null"])
 
 
 # Each word that the message must contain: the key, the value, and the rule or remedy.
@@ -72,6 +91,20 @@ WRONG = {
     "optimizer.lr=fast": ("optimizer.lr='fast'", "number"),
     "optimizer.lr=-1": ("-1", "learning rate"),
     "loader.batch_size=0": ("loader.batch_size=0", "at least 1"),
+    "data.strict=maybe": ("data.strict='maybe'", "true or false"),
+    "data.min_length=5.5": ("data.min_length=5.5", "whole number"),
+    "data.seed=true": ("data.seed=true", "whole number"),
+    "data.train_size=abc": ("data.train_size='abc'", "whole number"),
+    "data._target_=mypackage.Mine": ("data._target_='mypackage.Mine'", "no module mypackage"),
+    "optimizer._target_=torch.optim.Adan": ("has no Adan", "did you mean torch.optim.Adam?"),
+    "model.attention=dot": ("model.attention='dot'", "use model/attention=dot"),
+    "model.encoder=lstm": ("model.encoder='lstm'", "use model=lstm"),
+    "model.encoder=null": ("model.encoder is missing", "use model="),
+    "callbacks.early_stopping=none": ("'none'", "callbacks.early_stopping=null"),
+    "+callbacks.foo=1": ("callbacks.foo=1", "callbacks.foo=null"),
+    "task.class_weights=[inf,1]": ("task.class_weights=[inf, 1]", "finite"),
+    "trainer.accelerator=tpu": ("torch_xla", "trainer.accelerator=auto"),
+    "trainer.precision=transformer-engine": ("transformer_engine", "trainer.precision=32-true"),
     "data.min_length=30": ("data.min_length=30", "data.max_length=20"),
     "data.vocabulary_size=2": ("data.vocabulary_size=2", "at least 3"),
     "data.magic_token=99": ("data.magic_token=99", "19"),
@@ -91,7 +124,7 @@ WRONG = {
 @pytest.mark.parametrize("overrides", WRONG)
 def test_wrong_value(train, tmp_path, overrides):
     with pytest.raises(Exception) as caught:  # noqa: PT011
-        train(*overrides.split(), *SMALL, *QUIET)
+        train(*SMALL, *QUIET, *overrides.split())
     message = explain(caught.value)
     assert message is not None, caught.value
     assert len(message.splitlines()) == 1

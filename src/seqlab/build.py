@@ -18,7 +18,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from seqlab.data.datamodule import SequenceDataModule
 from seqlab.data.spec import Spec
 from seqlab.errors import InputError
-from seqlab.instantiation import fits, instantiate, locate, told
+from seqlab.instantiation import instantiate, locate
+from seqlab.value_types import fits, told
 
 NOTHING = nullcontext()
 
@@ -135,9 +136,9 @@ def _make_network(config: DictConfig, spec: Spec) -> Any:
         encoder=instantiate(model.encoder, "model.encoder"),
         embedding_dim=model.embedding_dim,
         embedding_dropout=model.embedding_dropout,
-        self_attention=instantiate(model.self_attention, "model.self_attention"),
+        self_attention=instantiate(model.self_attention, "model.self_attention", optional=True),
     )
-    attention = instantiate(model.attention, "model.attention")
+    attention = instantiate(model.attention, "model.attention", optional=True)
     make = _constructor(config, "network")
     return make(spec=spec, reader=reader, attention=attention, dropout=model.dropout)
 
@@ -200,13 +201,15 @@ def build_trainer(config: DictConfig) -> Any:
 
     from seqlab.callbacks.checkpoint_io import SyncedCheckpointIO
 
-    loggers = [instantiate(node, f"logger.{name}") for name, node in (config.logger or {}).items()]
+    nodes = {f"logger.{name}": node for name, node in (config.logger or {}).items()}
+    made = [instantiate(node, key, optional=True) for key, node in nodes.items()]
+    loggers = [logger for logger in made if logger is not None]
     nodes = {f"callbacks.{name}": node for name, node in (config.callbacks or {}).items()}
     if nodes:  # callbacks=none leaves out the family's as well
         nodes |= {
             f"task.callbacks.{name}": node for name, node in (config.task.callbacks or {}).items()
         }
-    callbacks = [instantiate(node, key) for key, node in nodes.items()]
+    callbacks = [instantiate(node, key, optional=True) for key, node in nodes.items()]
     # Lightning refuses a callback whose work is switched off elsewhere; we leave it out.
     validates = config.trainer.limit_val_batches != 0
     useful = {

@@ -33,7 +33,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main(words: Sequence[str] | None = None) -> None:
     """Runs the command; what a user can cause ends in one line and exit status 2."""
-    arguments = _parser().parse_args(words)
+    parser = _parser()
+    if not (sys.argv[1:] if words is None else words):
+        parser.print_help()
+        return
+    arguments = parser.parse_args(words)
     try:
         compare(arguments)
     except InputError as error:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NoReturn
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from seqlab.errors import FailedJobsError, InputError, NonFiniteLossError, StorageError
+from seqlab.hints import (
+    check_words,
+    groups,
+    missing_option,
+    options_of,
+    several_values,
+    unknown_key,
+)
 
-CONF = Path(__file__).parents[2] / "conf"
 FULL_ERROR = "HYDRA_FULL_ERROR"
 # Set beside it when it was not the user who set it; the processes that a run starts inherit both.
 TELLS_ERRORS = "SEQLAB_TELLS_ERRORS"
@@ -54,6 +58,7 @@ def run(main: Callable[..., Any]) -> None:
     threading.excepthook = _in_thread
     _compose_once()
     try:
+        check_words(sys.argv[1:])
         main()
     except KeyboardInterrupt:
         sys.exit(1)  # what there is to go on from has been told
@@ -102,11 +107,11 @@ def explain(error: BaseException) -> str | None:
 
     message: str | None = None
     if isinstance(error, MissingConfigException):
-        message = _missing_option(error)
+        message = missing_option(error) or _first_line(error)
     elif isinstance(error, OverrideParseException):
         message = f"cannot read the override {error.override!r}: {_first_line(error)}"
     elif isinstance(error, (HydraException, OmegaConfBaseException)):
-        message = _unknown_key(error) or _first_line(error)
+        message = unknown_key(error) or several_values(str(error)) or _first_line(error)
     elif isinstance(error, (InputError, NonFiniteLossError, FailedJobsError, StorageError)):
         message = str(error)
     elif isinstance(error, OSError) and error.strerror:
@@ -120,79 +125,11 @@ def explain(error: BaseException) -> str | None:
     return message
 
 
-def _missing_option(error: Any) -> str:
-    group, _, name = str(error.missing_cfg_file or "").rpartition("/")
-    options = [option for option in error.options or [] if not option.startswith("_")]
-    if not options:
-        return _first_line(error)
-    return f"{group}={name} does not exist{nearest(name, options)} one of {', '.join(options)}"
-
-
-def _unknown_key(error: BaseException) -> str | None:
-    """Names the nearest key or group for an override that fits nothing."""
-    message = str(error)
-    match = re.search(r"Could not override '([^']+)'", message)
-    if match is None:
-        return None
-    key = match[1].partition("@")[0]
-    composed = _root(error)
-    if "/" in key or composed is None:
-        return f"{key} is not a config group{nearest(key, groups(), 'the groups are')}"
-    keys = list(keys_of(composed))
-    parent, _, leaf = key.rpartition(".")
-    siblings = [name for name in keys if name.rpartition(".")[0] == parent]
-    elsewhere = [name for name in keys if name.rpartition(".")[2] == leaf]
-    close = difflib.get_close_matches(leaf, [name.rpartition(".")[2] for name in siblings], 1)
-    if close:
-        hint = f"did you mean {'.'.join(filter(None, (parent, close[0])))}?"
-    elif elsewhere:
-        hint = f"did you mean {' or '.join(elsewhere[:3])}?"
-    elif siblings:
-        hint = (
-            f"{parent or 'the top level'} has {', '.join(s.rpartition('.')[2] for s in siblings)}"
-        )
-    else:
-        hint = "`python train.py --cfg job` shows all"
-    return f"{key} is not a setting; {hint}"
-
-
-def _root(error: BaseException) -> DictConfig | None:
-    """The configuration that an override did not fit."""
-    cause = error.__cause__
-    node = getattr(cause, "parent_node", None)
-    return None if node is None else node._get_root()
-
-
-def nearest(name: str, options: list[str], otherwise: str = "use") -> str:
-    """A hint at the nearest option, and the options where none is near."""
-    close = difflib.get_close_matches(name, options, 1, 0.5)
-    if close and otherwise == "use":
-        return f"; did you mean {close[0]}? Use"
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; {otherwise} {', '.join(options[:20])}" if otherwise != "use" else "; use"
-
-
-def groups() -> list[str]:
-    """All config groups."""
-    folders = (path.relative_to(CONF) for path in CONF.rglob("*") if path.is_dir())
-    return sorted(str(path) for path in folders if path.parts[0] != "hydra")
-
-
 def _choices() -> Iterator[str]:
-    """A line for each group with its options; those that start with `_` are parts of others."""
+    """A line for each group with its options."""
     width = max(map(len, groups())) + 2
     for group in groups():
-        names = sorted(path.stem for path in (CONF / group).glob("[!_]*.yaml"))
-        yield f"  {group:{width}}{' '.join(names)}"
-
-
-def keys_of(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Every key below a node, as it is written on the command line."""
-    for key, child in node._content.items():  # type: ignore[union-attr]
-        yield f"{prefix}{key}"
-        if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
-            yield from keys_of(child, f"{prefix}{key}.")
+        yield f"  {group:{width}}{' '.join(options_of(group))}"
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

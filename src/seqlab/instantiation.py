@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import pkgutil
 import re
-import types
-import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from inspect import Parameter
+from typing import Any, NoReturn
 
 from hydra.errors import InstantiationException
-from hydra.utils import get_object
 from hydra.utils import instantiate as hydra_instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from seqlab.errors import InputError
+from seqlab.hints import choice_for
+from seqlab.value_types import OBJECT, annotated_types, fits, is_finite, shown, told
 
 
-def instantiate(node: Any, key: str) -> Any:
-    """Makes what a node of the configuration describes; None for an empty node.
+def instantiate(node: Any, key: str, *, optional: bool = False) -> Any:
+    """Makes what a node of the configuration describes.
 
     Args:
         node: the node, with `_target_`.
         key: where it stands in the configuration, for messages.
+        optional: an empty node or null makes None.
 
     Raises:
-        InputError: a value of the wrong type, an unknown or a missing argument.
+        InputError: no node, a value of the wrong type, an unknown or a missing argument.
     """
-    if not node:
+    if optional and (node is None or node == {}):
         return None
+    _check_section(node, key, optional=optional)
     values: Any = OmegaConf.to_container(node, resolve=True)
     # Checked as a whole first: then what goes wrong inside is the target's own error, unwrapped.
     _check(values, OmegaConf.to_container(node, resolve=False), key)
@@ -44,6 +48,21 @@ def instantiate(node: Any, key: str) -> Any:
     return made
 
 
+def _check_section(node: Any, key: str, *, optional: bool) -> None:
+    """Raises InputError unless a node can become an object."""
+    if isinstance(node, DictConfig) and isinstance(node.get("_target_"), str):
+        return
+    if node is None or isinstance(node, DictConfig):
+        wrong = f"{key} is missing" if node is None else f"{key} lacks its _target_"
+    else:
+        wrong = f"{key}={shown(node)} is one value, but {key} must be a section with _target_"
+    value = None if isinstance(node, DictConfig) else node
+    remedies = [None if optional and value is None else choice_for(key, value)]
+    if optional:
+        remedies.append(f"{key}=null to leave it out")
+    raise InputError(f"{wrong}; use {', or '.join(filter(None, remedies)) or 'one'}")
+
+
 def locate(target: str, key: str) -> Any:
     """The class or function of that dotted path.
 
@@ -55,10 +74,25 @@ def locate(target: str, key: str) -> Any:
         InputError: there is none.
     """
     try:
-        return get_object(target)
-    except Exception as error:
-        reason = str(error.__cause__ or error).strip().partition("\n")[0].rstrip(".")
-        raise InputError(f"{key}={target!r} cannot be imported: {reason}") from error
+        found = pkgutil.resolve_name(target)
+    except ModuleNotFoundError as error:
+        if error.name is None or not target.startswith(error.name.split(".")[0]):
+            reason = f"to import it needs {error.name}, which is not installed"
+        else:
+            reason = f"there is no module {error.name}; install it, or add its folder to PYTHONPATH"
+    except ImportError as error:
+        reason = f"it cannot be imported: {error}"
+    except (AttributeError, ValueError):
+        module, _, name = target.rpartition(".")
+        reason = f"{module or 'it'} has no {name}"
+        with suppress(ImportError, AttributeError, ValueError):
+            close = difflib.get_close_matches(name, dir(pkgutil.resolve_name(module)), 1)
+            reason += f"; did you mean {module}.{close[0]}?" if close else "; correct the name"
+    else:
+        if callable(found):
+            return found
+        reason = "it is no class or function; name one"
+    raise InputError(f"{key}={target!r}: {reason}")
 
 
 def _is_foreign(values: dict[str, Any]) -> bool:
@@ -75,11 +109,15 @@ def _call_foreign(key: str, make: Callable[..., Any], /, *args: Any, **kwargs: A
 
 def _ours(key: str, error: BaseException) -> BaseException:
     """Another library's complaint about a value as our error; anything else as it is."""
-    known = isinstance(error, (ValueError, TypeError)) or "Misconfiguration" in type(error).__name__
+    # ModuleNotFoundError: Lightning's, for an accelerator or precision whose package is missing.
+    kinds = (ValueError, TypeError, ModuleNotFoundError)
+    known = isinstance(error, kinds) or "Misconfiguration" in type(error).__name__
     if not known or isinstance(error, InputError):
         return error
     message = str(error).strip().partition("\n")[0].rstrip("!.")
-    if "accelerator" in message or "backend" in message:
+    if isinstance(error, ModuleNotFoundError):
+        message += "; install it, or use trainer.accelerator=auto and trainer.precision=32-true"
+    elif "accelerator" in message or "backend" in message:
         message += "; use trainer.accelerator=auto, or cpu"
     return InputError(f"{key}: {message}")
 
@@ -107,80 +145,53 @@ def _check(values: Any, written: Any, key: str) -> None:
         return
     target = locate(values["_target_"], f"{key}._target_")
     parameters = inspect.signature(target).parameters
-    hints = _hints(target)
-    sink = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for name, value in values.items():
-        if name in ("_target_", "_partial_"):
-            continue
-        if name not in parameters and not sink:
+    arguments = {name: v for name, v in values.items() if name not in ("_target_", "_partial_")}
+    _check_names(arguments, parameters, target, key)
+    if not values.get("_partial_"):
+        _check_complete(arguments, parameters, target, key)
+    try:
+        hints = annotated_types(target)
+    except (NameError, TypeError):  # annotations that only a type checker can resolve
+        return
+    for name, value in arguments.items():
+        if name in hints and not fits(value, hints[name]):
+            source = re.fullmatch(r"\$\{([\w.]+)\}", str(written[name]))
+            refuse_type(source[1] if source else f"{key}.{name}", value, hints[name])
+
+
+def refuse_type(key: str, value: Any, hint: Any) -> NoReturn:
+    """Raises InputError for a value that is not of the type that its key needs."""
+    if not is_finite(value):
+        raise InputError(f"{key}={shown(value)} must be finite")
+    choice = choice_for(key, value) if told(hint).startswith(OBJECT) else None
+    remedy = f"; use {choice}" if choice else ""
+    raise InputError(f"{key}={shown(value)} must be {told(hint)}{remedy}")
+
+
+def _check_names(
+    arguments: Mapping[str, Any], parameters: Mapping[str, Parameter], target: Any, key: str
+) -> None:
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    for name in arguments:
+        if name not in parameters:
             close = difflib.get_close_matches(name, parameters, 1)
             hint = f"did you mean {key}.{close[0]}?" if close else f"it has {_names(parameters)}"
             raise InputError(f"{key}.{name} is not a setting of {target.__name__}; {hint}")
-        if name in hints and not fits(value, hints[name]):
-            source = re.fullmatch(r"\$\{([\w.]+)\}", str(written[name]))
-            place = source[1] if source else f"{key}.{name}"
-            raise InputError(f"{place}={value!r} must be {told(hints[name])}")
-    if not values.get("_partial_"):
-        missing = [
-            name
-            for name, parameter in parameters.items()
-            if parameter.default is parameter.empty
-            and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-            and name not in values
-        ]
-        if missing:
-            raise InputError(f"{key} lacks {', '.join(missing)}, which {target.__name__} needs")
 
 
-def _hints(target: Any) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    except (NameError, TypeError):  # annotations that only a type checker can resolve
-        return {}
-
-
-def fits(value: Any, hint: Any) -> bool:
-    """Whether a plain value from YAML is of the annotated type."""
-    from beartype import BeartypeConf
-    from beartype.door import is_bearable
-    from beartype.roar import BeartypeException
-
-    if isinstance(value, dict):
-        return True  # a node that becomes an object
-    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        return True
-    if isinstance(value, bool) and not _allows_bool(hint):
-        return False
-    conf = BeartypeConf(is_pep484_tower=True)
-    # YAML has no tuples.
-    forms = (value, tuple(value)) if isinstance(value, list) else (value,)
-    try:
-        return any(is_bearable(form, hint, conf=conf) for form in forms)
-    except BeartypeException:  # a hint that cannot be checked at run time
-        return True
-
-
-def _allows_bool(hint: Any) -> bool:
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return any(_allows_bool(part) for part in typing.get_args(hint))
-    return hint not in (int, float)
-
-
-def told(hint: Any) -> str:
-    """A type in words."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return " or ".join(dict.fromkeys(told(part) for part in typing.get_args(hint)))
-    if typing.get_origin(hint) is typing.Literal:
-        return "one of " + ", ".join(str(value) for value in typing.get_args(hint))
-    words = {
-        int: "a whole number",
-        float: "a number",
-        str: "text",
-        bool: "true or false",
-        type(None): "null",
-    }
-    name = getattr(hint, "__name__", str(hint))
-    return words.get(hint, f"a {name.lower()}" if hint is not typing.Any else "anything")
+def _check_complete(
+    arguments: Mapping[str, Any], parameters: Mapping[str, Parameter], target: Any, key: str
+) -> None:
+    missing = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        and name not in arguments
+    ]
+    if missing:
+        raise InputError(f"{key} lacks {', '.join(missing)}, which {target.__name__} needs")
 
 
 def _names(parameters: Any) -> str:

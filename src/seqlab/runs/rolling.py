@@ -156,7 +156,7 @@ def plan_backtest(config: DictConfig, data: SequenceDataModule) -> RunBackTest |
     Raises:
         InputError: it cannot be done with this data, known before anything is trained.
     """
-    plan = instantiate(config.backtest, "backtest")
+    plan = instantiate(config.backtest, "backtest", optional=True)
     if plan is None:
         return None
     if not isinstance(data.dataset, SeriesDataset):

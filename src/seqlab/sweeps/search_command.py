@@ -8,8 +8,8 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from seqlab.config import nearest
 from seqlab.errors import InputError
+from seqlab.hints import nearest
 from seqlab.reports.collect import changed_keys
 from seqlab.sweeps.identity import LEFT_OUT
 from seqlab.sweeps.search_space import SearchSpace
