@@ -8,7 +8,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,13 @@ SEQUENCES = (list, tuple, collections.abc.Sequence, collections.abc.Iterable)
 PLURALS = {int: "whole numbers", float: "numbers", str: "texts"}
 
 
-def annotated_types(target: Callable[..., Any]) -> dict[str, Any]:
+def annotated_types(target: Any) -> dict[str, Any]:
     """The annotated type of each argument of a class or function.
 
     Raises:
         NameError: an annotation that only a type checker can resolve.
     """
+    parameters = inspect.signature(target).parameters
     if dataclasses.is_dataclass(target) and "__init__" in vars(target):
         # Its fields may be inherited; each annotation belongs to the module that wrote it.
         hints = typing.get_type_hints(target)
@@ -40,7 +41,7 @@ def annotated_types(target: Callable[..., Any]) -> dict[str, Any]:
         hints = typing.get_type_hints(target.__init__)
     else:
         hints = typing.get_type_hints(target)
-    return {name: hints[name] for name in inspect.signature(target).parameters if name in hints}
+    return {name: hints[name] for name in parameters if name in hints}
 
 
 def fits(value: Any, hint: Any) -> bool:
