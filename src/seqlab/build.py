@@ -66,7 +66,7 @@ def build_network(config: DictConfig, spec: Spec) -> Any:
 
 # What `train.py` and this file read. A key that was added with `+` beside these has no effect.
 TOP = ["seed", "compile", "ckpt_path", "sweep", "task", "data", "model", "optimizer", "scheduler"]
-TOP += ["trainer", "callbacks", "logger", "loader", "backtest"]
+TOP += ["recommended", "trainer", "callbacks", "logger", "loader", "backtest"]
 MODEL_TYPES = {"embedding_dim": int, "embedding_dropout": float, "dropout": float}
 TASK = ["name", "network", "module", "callbacks"]
 # What the functions below hand to the network or the module; all their other arguments are options.
@@ -77,10 +77,10 @@ MODEL = [*MODEL_TYPES, "encoder", "attention", "self_attention", "match_paramete
 def refuse_unused(config: DictConfig) -> None:
     """Raises InputError for a key that nothing reads."""
     options = [*_options(config, "network"), *_options(config, "module")]
-    known = {"": TOP, "model.": MODEL, "task.": [*options, *TASK]}
+    known = {"": TOP, "recommended.": ["lr"], "model.": MODEL, "task.": [*options, *TASK]}
     for prefix, names in known.items():
         node = OmegaConf.select(config, prefix[:-1]) if prefix else config
-        for key in node:
+        for key in node or ():
             if key not in names:
                 close = difflib.get_close_matches(str(key), names, 1)
                 shown = ", ".join(name for name in names if name not in ("network", "module"))

@@ -18,6 +18,7 @@ from seqlab.config import flatten
 LEFT_OUT = (
     "callbacks.",
     "task.callbacks.",
+    "recommended.",
     "logger.",
     "task.module.",
     "task.network.",
