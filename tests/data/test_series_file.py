@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -92,7 +93,7 @@ def test_covariates_that_end_too_early(write):
 
 
 def test_a_file_that_is_not_there_or_empty(write):
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match=r"there is no file nowhere\.csv"):
         _ = SeriesFile(path="nowhere.csv", targets=["x"], **SMALL).store
     with pytest.raises(InputError, match="no line below"):
         _ = write(HEADER).store
@@ -125,3 +126,142 @@ def test_settings(write):
         write(HEADER, headline="rmse")
     with pytest.raises(InputError, match=r"data\.period"):
         write(HEADER, period=0)
+
+
+def store_of(tmp_path, text, **settings):
+    path = tmp_path / "series.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    settings = {"targets": ["y"], "time_column": "t", **SMALL, **settings}
+    return SeriesFile(path=str(path), **settings).store
+
+
+def series(times, values=None):
+    rows = zip(times, values or range(len(times)), strict=True)
+    return "t,y\n" + "".join(f"{time},{value}\n" for time, value in rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "match"),
+    [
+        # A comma as the decimal sign, without quotation marks
+        (
+            "t,y\n0,10,25\n1,11,75\n",
+            {},
+            r"line 2, has 3 fields, but the header names 2 columns; .*data\.decimal=','",
+        ),
+        ("t,y\n0,1\n1\n", {}, "line 3, has 1 fields, but the header names 2"),
+        ("y\n1\n2,3\n", {"time_column": None}, "line 3, has 2 fields"),
+        ("t,y,y\n0,1,2\n", {}, "names the column 'y' twice"),
+        ("t;y\n0;1\n", {}, r"no column 'y'; it has t;y; set data\.delimiter=';'"),
+        ("t\ty\n0\t1\n", {}, r"set data\.delimiter=tab"),
+        ("t,y\n0,1\n,2\n", {}, "line 3, series 'series', column 't': '' is no time stamp"),
+        ("t,y\n2024-01-01,1\nNaT,2\n", {}, "line 3, .*'NaT' is no time stamp"),
+        ("t,y\n2024-01-31,1\n2024-02-30,2\n", {}, "line 3, .*'2024-02-30' is no time stamp"),
+        ("t,y\n0,1\ntoday,2\n", {}, "line 3, .*'today' is no time stamp"),
+        ("t,y\n2024-01-01T00:00+01:00,1\n", {}, "line 2, .*without a time zone"),
+        ("t,y\n0,1_5\n", {}, "line 2 .*'1_5' is no number"),
+        ('t,y\n0,"1,5"\n', {}, r"'1,5' is no number; set data\.decimal=','"),
+        ("t;y\n0;1.5\n", {"delimiter": ";", "decimal": ","}, "'1.5' is no number"),
+        ('t,y\n0,1\n1,"2\n', {}, "line 3: .*correct its quotation marks"),
+        ("t,y\n0,1\n", {"delimiter": ";;"}, r"data\.delimiter=';;' must be one character"),
+        ("t,y\n0,1\n", {"decimal": ";"}, r"data\.decimal=';' must be"),
+        ("", {}, "no column 'y'"),
+    ],
+)
+def test_a_table_that_is_refused(tmp_path, text, settings, match):
+    with pytest.raises(InputError, match=match):
+        store_of(tmp_path, text, **settings)
+
+
+def test_other_separators_and_encodings(tmp_path):
+    text = "t;größe\n" + "".join(f"{n};{n},5\n" for n in range(12))
+    settings = {"targets": ["größe"], "delimiter": ";", "decimal": ","}
+    for content, encoding in (
+        (text.encode("utf-8-sig"), "utf-8"),
+        (text.encode("latin-1"), "latin-1"),
+        (text.encode("utf-16"), "utf-16"),
+    ):
+        store = store_of(tmp_path, content, encoding=encoding, **settings)
+        assert store.values.flatten().tolist() == [n + 0.5 for n in range(12)]
+    tabs = series(range(12)).replace(",", "\t").replace("\n", "\r\n")
+    assert store_of(tmp_path, tabs, delimiter="tab").lengths.tolist() == [12]
+    with pytest.raises(InputError, match=r"series.csv, line 1, is no text in UTF-8; .*encoding"):
+        store_of(tmp_path, text.encode("latin-1"), **settings)
+
+
+def test_month_ends_of_a_file(tmp_path):
+    ends = np.arange("2010-02", "2012-02", dtype="datetime64[M]").astype("datetime64[D]") - 1
+    store = store_of(tmp_path, series(ends.tolist()))
+    assert [store.time(0, place) for place in range(24)] == ends.astype(str).tolist()
+    # What comes after the end of the series
+    assert store.time(0, 25) == "2012-02-29"
+
+
+@pytest.mark.parametrize(
+    ("times", "frequency", "filled"),
+    [
+        ([0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11], 1, [2]),
+        ([0, 5, 10, 20, 25, 30, 35, 40, 45, 50], 5, [3]),
+        # A holiday, and a weekend that is none
+        (
+            [f"2024-01-{day:02}" for day in (1, 2, 3, 5, 8, 9, 10, 11, 12, 15)],
+            "business_day",
+            [3],
+        ),
+        ([f"2024-01-{day:02}" for day in (1, 2, 3, 5, 6, 7, 8, 9, 10)], "day", [3]),
+        (
+            [f"2024-01-01T{hour // 4:02}:{hour % 4 * 15:02}" for hour in (0, 1, 2, 5, 6, 7, 8, 9)],
+            "15 minute",
+            [3, 4],
+        ),
+        (
+            [
+                *("2023-12-31", "2024-03-31", "2024-09-30", "2024-12-31", "2025-03-31"),
+                *("2025-06-30", "2025-09-30", "2025-12-31", "2026-03-31"),
+            ],
+            "3 month_end",
+            [2],
+        ),
+    ],
+)
+def test_times_left_out_are_filled_on_request(tmp_path, times, frequency, filled):
+    text = series(times)
+    with pytest.raises(InputError, match=r"irregular.*data\.frequency"):
+        store_of(tmp_path, text, missing="mask")
+    store = store_of(tmp_path, text, missing="mask", frequency=frequency)
+    values = store.values.flatten()
+    assert values.isnan().nonzero().flatten().tolist() == filled
+    assert values[~values.isnan()].tolist() == list(range(len(times)))
+    given = [place for place in range(len(values)) if place not in filled]
+    assert [store.time(0, place) for place in given] == list(map(str, times))
+    with pytest.raises(InputError, match=r"no finite value at .*data\.missing=mask"):
+        store_of(tmp_path, text, frequency=frequency)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "match"),
+    [
+        ("fortnight", r"data\.frequency=fortnight must be a whole number, or one of second, min"),
+        ("0 day", r"data\.frequency=0 day must be"),
+        (1, r"data\.frequency=1 needs whole numbers as time stamps, not 2024-01-01"),
+        ("month_end", "series 'series': the time stamp 2024-01-01 is not on the frequency"),
+        ("2 day", "the time stamp 2024-01-02 is not on the frequency .* counted from 2024-01-01"),
+    ],
+)
+def test_a_frequency_that_does_not_fit(tmp_path, frequency, match):
+    days = [f"2024-01-{day:02}" for day in range(1, 13)]
+    with pytest.raises(InputError, match=match):
+        store_of(tmp_path, series(days), frequency=frequency)
+
+
+def test_covariates_are_not_filled(tmp_path):
+    days = [f"2024-01-{day:02}" for day in (1, 2, 4, *range(5, 13))]
+    text = "t,y,x\n" + "".join(f"{day},{n},{n}\n" for n, day in enumerate(days))
+    with pytest.raises(InputError, match=r"no line for 2024-01-03, where data\.known needs"):
+        store_of(tmp_path, text, known=["x"], frequency="day", missing="mask")
+    # Values of the future belong to covariates alone.
+    future = text + "2024-01-13,,13\n2024-01-14,,14\n"
+    future = future.replace("2024-01-04", "2024-01-03,9,9\n2024-01-04")
+    store = store_of(tmp_path, future, known=["x"], frequency="day", missing="mask")
+    assert store.lengths.tolist() == [12]
+    assert len(store.known) == 14

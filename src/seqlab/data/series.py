@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from seqlab.data.calendar import Clock, find_clock
 from seqlab.data.spec import Observation
 from seqlab.errors import InputError
 
@@ -21,7 +22,8 @@ class Series:
     Attributes:
         values: (time,) or (time, channel), NaN where missing.
         name: what errors, tables and plots call it.
-        times: (time,) whole numbers or NumPy dates in equal steps; 0, 1, 2, … if None.
+        times: (time,) whole numbers or NumPy dates in even steps; 0, 1, 2, … if None.
+        clock: what shows the time stamps, where that is known already.
         past: (time, covariate) covariates known up to the present.
         known: (time or more, covariate) covariates known for the future too.
         static: (covariate,) what never changes about the series.
@@ -30,6 +32,7 @@ class Series:
     values: np.ndarray
     name: str = "series"
     times: np.ndarray | None = None
+    clock: Clock | None = None
     past: np.ndarray | None = None
     known: np.ndarray | None = None
     static: np.ndarray | None = None
@@ -46,8 +49,7 @@ class SeriesStore:
         values: (row, channel), NaN where missing.
         starts: (series + 1,) each series' first row.
         names: each series' name.
-        first_times: (series,) each series' first time stamp.
-        time_steps: (series,) the steps between them.
+        clocks: (series,) the time stamps of each series.
         past: (row, covariate) or None.
         known: (known row, covariate) or None.
         known_starts: (series + 1,) each series' first row of `known`.
@@ -57,8 +59,7 @@ class SeriesStore:
     values: Tensor
     starts: Tensor
     names: tuple[str, ...]
-    first_times: Sequence[Any]
-    time_steps: Sequence[Any]
+    clocks: Sequence[Clock]
     past: Tensor | None = None
     known: Tensor | None = None
     known_starts: Tensor | None = None
@@ -74,7 +75,7 @@ class SeriesStore:
 
     def time(self, series: int, position: int) -> str:
         """The time stamp of a series' value, to print."""
-        return str(self.first_times[series] + position * self.time_steps[series])
+        return self.clocks[series].at(position)
 
     def observation(self, row: int, channel: int) -> Observation:
         """A value of `values` with its series and time."""
@@ -97,8 +98,7 @@ class SeriesStore:
             values=self.values[rows],
             starts=_starts(lengths),
             names=self.names,
-            first_times=self.first_times,
-            time_steps=self.time_steps,
+            clocks=self.clocks,
             past=None if self.past is None else self.past[rows],
             known=self.known,
             known_starts=self.known_starts,
@@ -129,8 +129,7 @@ class SeriesStore:
             values=torch.from_numpy(values).view(count * time, channels),
             starts=torch.arange(count + 1) * time,
             names=tuple(names) if names else tuple(str(number) for number in range(count)),
-            first_times=np.zeros(count, np.int64),  # type: ignore[arg-type]
-            time_steps=np.ones(count, np.int64),  # type: ignore[arg-type]
+            clocks=[Clock()] * count,
             past=None if past is None else torch.from_numpy(past).flatten(0, 1),
             known=None if known is None else torch.from_numpy(known).flatten(0, 1),
             known_starts=None if known is None else torch.arange(count + 1) * known.shape[1],
@@ -158,10 +157,8 @@ class SeriesStore:
             raise InputError("there is no series; give at least one")
         values = [_columns(one.values, one.name, "values") for one in series]
         clocks = [_clock(one, len(value)) for one, value in zip(series, values, strict=True)]
-        first_times = [first for first, _ in clocks]
-        time_steps = [step for _, step in clocks]
-        for number, (one, value) in enumerate(zip(series, values, strict=True)):
-            _check_values(one.name, value, missing, first_times[number], time_steps[number])
+        for one, value, clock in zip(series, values, clocks, strict=True):
+            _check_values(one.name, value, missing, clock)
         past = [_covariates(one, "past", len(v)) for one, v in zip(series, values, strict=True)]
         known = [_covariates(one, "known", len(v)) for one, v in zip(series, values, strict=True)]
         static = [
@@ -173,8 +170,7 @@ class SeriesStore:
             values=_joined(values, series, "values"),  # type: ignore[arg-type]
             starts=_starts(torch.tensor([len(value) for value in values])),
             names=tuple(one.name for one in series),
-            first_times=first_times,
-            time_steps=time_steps,
+            clocks=clocks,
             past=_joined(past, series, "past"),
             known=_joined(known, series, "known"),
             known_starts=_starts(torch.tensor([len(k) for k in known if k is not None]))
@@ -200,50 +196,50 @@ def _columns(array: np.ndarray, name: str, what: str) -> np.ndarray:
     return array.astype(np.float32, copy=False)
 
 
-def _clock(one: Series, length: int) -> tuple[Any, Any]:
-    """First time stamp and step of a series, whose stamps must be equally far apart."""
+def _clock(one: Series, length: int) -> Clock:
+    """The time stamps of a series, which must be in even steps."""
+    if one.clock is not None:
+        return one.clock
     if one.times is None:
-        return np.int64(0), np.int64(1)
+        return Clock()
     times = np.asarray(one.times)
     if len(times) != length:
         raise InputError(
             f"series {one.name!r} has {length} values but {len(times)} time stamps; give one each"
         )
-    if np.issubdtype(times.dtype, np.datetime64):
-        months = times.astype("datetime64[M]")
-        # The first (or any other same) day of each month counts as a regular step.
-        if len(np.unique(times - months.astype(times.dtype))) == 1 and length > 2:
-            steps = np.diff(months)
-            if (steps == steps[0]).all() and steps[0].astype(int) > 0:
-                times = months
-    if length < 2:
-        return times[0], np.diff(times[:1].repeat(2))[0] + 1
-    steps = np.diff(times)
-    zero = steps[0] - steps[0]
-    if (steps <= zero).any():
-        place = int(np.flatnonzero(steps <= zero)[0])
-        wrong = "occurs twice" if steps[place] == zero else f"stands before {times[place + 1]}"
-        raise InputError(
-            f"in series {one.name!r} the time stamp {times[place]} {wrong}; sort the series by "
-            "time and keep one value a time stamp"
-        )
-    if (steps != steps[0]).any():
-        step = np.sort(steps)[len(steps) // 2]
-        place = int(np.flatnonzero(steps != step)[0])
+    check_rising(one.name, times)
+    clock = find_clock(times)
+    if clock is None:
+        steps = np.diff(times)
+        usual = np.sort(steps)[len(steps) // 2]
+        place = int(np.flatnonzero(steps != usual)[0])
         raise InputError(
             f"series {one.name!r} is irregular: {times[place]} is followed by {times[place + 1]}, "
-            f"but the usual step is {step}; insert the times left out without a value (NaN, or "
-            "nothing in a file), and set data.missing=mask"
+            f"but the usual step is {usual}; insert the times left out without a value (NaN, or "
+            "nothing in a file), or give data.frequency, such as day or business_day, to have them "
+            "inserted, and set data.missing=mask"
         )
-    return times[0], steps[0]
+    return clock
 
 
-def _check_values(name: str, values: np.ndarray, missing: str, first: Any, step: Any) -> None:
+def check_rising(name: str, times: np.ndarray) -> None:
+    """Raises InputError unless each time stamp of a series is after the one before."""
+    falling = np.flatnonzero(times[1:] <= times[:-1])
+    if len(falling):
+        first, second = times[falling[0]], times[falling[0] + 1]
+        wrong = "occurs twice" if first == second else f"stands before {second}"
+        raise InputError(
+            f"in series {name!r} the time stamp {first} {wrong}; sort the series by time and keep "
+            "one value a time stamp"
+        )
+
+
+def _check_values(name: str, values: np.ndarray, missing: str, clock: Clock) -> None:
     finite = np.isfinite(values)
     if np.isinf(values).any() or (missing == "error" and not finite.all()):
         place = int(np.flatnonzero(~finite.all(axis=1))[0])
         raise InputError(
-            f"series {name!r} has no finite value at {first + place * step}; fill it in, or set "
+            f"series {name!r} has no finite value at {clock.at(place)}; fill it in, or set "
             "data.missing=mask (and NaN for infinite values)"
         )
     if not finite.any(axis=0).all():
