@@ -40,6 +40,8 @@ class LaunchingSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
+        from seqlab.keys import check_sweep
+
         if not isinstance(self.launcher, SweepLauncher):
             raise HydraException(
                 f"{type(self.launcher).__name__} can neither go on with a sweep nor survive a "
@@ -47,6 +49,7 @@ class LaunchingSweeper(Sweeper):
             )
         overrides = [f"{key}={value}" for key, value in self.params.items()] + arguments
         assert self.config is not None
+        check_sweep(self.config)
         assert self.hydra_context is not None
         try:
             return self.run(self.config, self.hydra_context, self.launcher, overrides)

@@ -7,7 +7,7 @@ import difflib
 import inspect
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from seqlab.data.datamodule import SequenceDataModule
 from seqlab.data.spec import Spec
 from seqlab.errors import InputError
 from seqlab.instantiation import instantiate, locate
-from seqlab.value_types import fits, told
+from seqlab.keys import TYPES, check_keys
 
 NOTHING = nullcontext()
 
@@ -37,13 +37,14 @@ class Unprofiled(PassThroughProfiler):
 
 def build_data(config: DictConfig) -> SequenceDataModule:
     """The datamodule around the configured dataset."""
+    check_keys(config)
     refuse_unused(config)
     return build_datamodule(config, instantiate(config.data, "data"))
 
 
 def build_datamodule(config: DictConfig, dataset: Any) -> SequenceDataModule:
     """The datamodule around a dataset."""
-    make = _make(SequenceDataModule, config.loader, "loader")
+    make = _make(SequenceDataModule, config.loader, "loader", ("dataset", "seed"))
     return make(dataset, seed=config.seed)
 
 
@@ -67,11 +68,10 @@ def build_network(config: DictConfig, spec: Spec) -> Any:
 # What `train.py` and this file read. A key that was added with `+` beside these has no effect.
 TOP = ["seed", "compile", "ckpt_path", "sweep", "task", "data", "model", "optimizer", "scheduler"]
 TOP += ["recommended", "trainer", "callbacks", "logger", "loader", "backtest"]
-MODEL_TYPES = {"embedding_dim": int, "embedding_dropout": float, "dropout": float}
 TASK = ["name", "network", "module", "callbacks"]
 # What the functions below hand to the network or the module; all their other arguments are options.
 BUILT = ["spec", "reader", "attention", "dropout", "network", "optimizer", "scheduler"]
-MODEL = [*MODEL_TYPES, "encoder", "attention", "self_attention", "match_parameters"]
+MODEL = [*TYPES["model"], "encoder", "attention", "self_attention"]
 
 
 def refuse_unused(config: DictConfig) -> None:
@@ -128,9 +128,6 @@ def _make_network(config: DictConfig, spec: Spec) -> Any:
     from seqlab.networks.reader import Reader
 
     model = config.model
-    for name, kind in MODEL_TYPES.items():
-        if not fits(model[name], kind):
-            raise InputError(f"model.{name}={model[name]!r} must be {told(kind)}")
     reader = partial(
         Reader,
         encoder=instantiate(model.encoder, "model.encoder"),
@@ -151,8 +148,6 @@ def _matched(config: DictConfig, spec: Spec) -> DictConfig:
 
     config = copy.deepcopy(config)
     budget = config.model.match_parameters
-    if not isinstance(budget, int) or isinstance(budget, bool):
-        raise InputError(f"model.match_parameters={budget!r} must be a whole number or null")
 
     def build(hidden_size: int) -> Any:
         config.model.encoder.hidden_size = hidden_size
@@ -222,7 +217,6 @@ def build_trainer(config: DictConfig) -> Any:
     }
     off = tuple(kind for kind, wanted in useful.items() if not wanted)
     callbacks = [call for call in callbacks if call is not None and not isinstance(call, off)]
-    make = _make(Trainer, config.trainer, "trainer")
     given = {
         "callbacks": callbacks,
         "logger": loggers or False,
@@ -230,10 +224,21 @@ def build_trainer(config: DictConfig) -> Any:
     }
     if config.trainer.profiler is None:
         given["profiler"] = Unprofiled()
+    make = _make(Trainer, config.trainer, "trainer", ("callbacks", "logger", "plugins"))
     return make(**given)
 
 
-def _make(target: type, node: DictConfig, key: str) -> Any:
-    """The target with the node's values, which need no `_target_`; lacks the other arguments."""
+def _make(target: type, node: DictConfig, key: str, given: Sequence[str]) -> Any:
+    """The target with the node's values, which need no `_target_`.
+
+    Args:
+        target: the class.
+        node: its settings.
+        key: where they stand.
+        given: the arguments that this file gives itself.
+    """
+    for name in given:
+        if name in node:
+            raise InputError(f"{key}.{name} has no effect here; leave it out")
     path = f"{target.__module__}.{target.__qualname__}"
     return instantiate(OmegaConf.merge({"_target_": path, "_partial_": True}, node), key)

@@ -147,7 +147,9 @@ def _check(values: Any, written: Any, key: str) -> None:
     parameters = inspect.signature(target).parameters
     arguments = {name: v for name, v in values.items() if name not in ("_target_", "_partial_")}
     _check_names(arguments, parameters, target, key)
-    if not values.get("_partial_"):
+    if values.get("_partial_"):
+        _check_given(arguments, parameters, key)
+    else:
         _check_complete(arguments, parameters, target, key)
     try:
         hints = annotated_types(target)
@@ -178,6 +180,18 @@ def _check_names(
             close = difflib.get_close_matches(name, parameters, 1)
             hint = f"did you mean {key}.{close[0]}?" if close else f"it has {_names(parameters)}"
             raise InputError(f"{key}.{name} is not a setting of {target.__name__}; {hint}")
+
+
+def _check_given(
+    arguments: Mapping[str, Any], parameters: Mapping[str, Parameter], key: str
+) -> None:
+    """Refuses what the caller of a constructor gives in any case: its first arguments."""
+    for name in arguments:
+        parameter = parameters.get(name)
+        if parameter is None or parameter.default is not parameter.empty:
+            continue
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            raise InputError(f"{key}.{name} follows from the other settings; leave it out")
 
 
 def _check_complete(

@@ -268,6 +268,10 @@ class TestLearningRate:
         falling = [0.1 * (1 + math.cos(math.pi * step / 9)) / 2 for step in range(9)]
         assert rates == pytest.approx(rising + falling)
 
+    def test_warmup_then_constant(self):
+        rates = self.rates(partial(warmup_cosine, warmup_ratio=0.25, min_ratio=1.0))
+        assert rates == pytest.approx([0.1 * (step + 1) / 4 for step in range(3)] + [0.1] * 9)
+
     def test_a_schedule_counts_the_optimisers_steps(self):
         rates = self.rates(cosine, accumulate_grad_batches=2)
         expected = [0.1 * (1 + math.cos(math.pi * step / 6)) / 2 for step in range(6)]
@@ -365,6 +369,7 @@ class TestErrors:
         [
             (warmup_cosine, {"warmup_ratio": 1.0}),
             (cosine, {"min_ratio": -0.1}),
+            (warmup_cosine, {"min_ratio": 1.1}),
             (plateau, {"factor": 1.0}),
             (plateau, {"patience": -1}),
         ],

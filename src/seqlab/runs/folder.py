@@ -156,4 +156,5 @@ def _git(*words: str) -> str | None:
 
 
 def _json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, indent=2) + "\n"
+    # What was refused may be of any type.
+    return json.dumps(content, indent=2, default=str) + "\n"

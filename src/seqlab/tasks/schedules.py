@@ -25,11 +25,14 @@ def warmup_cosine(
 ) -> LambdaLR:
     """Rises in a line over the first `warmup_ratio` of the steps, then falls as `cosine` does.
 
+    With a `min_ratio` of 1 the rate then stays as it is.
+
     Raises:
-        InputError: the number of steps is not known beforehand, or a ratio is not in [0, 1).
+        InputError: the number of steps is not known beforehand, or a ratio is out of its range.
     """
     check_probability("scheduler.warmup_ratio", warmup_ratio)
-    check_probability("scheduler.min_ratio", min_ratio)
+    if not 0 <= min_ratio <= 1:
+        raise InputError(f"scheduler.min_ratio={min_ratio} must be from 0 to 1")
     if not math.isfinite(steps):
         raise InputError(
             "a cosine schedule must know the number of steps; set trainer.max_epochs or "
