@@ -222,6 +222,10 @@ def build_trainer(config: DictConfig) -> Any:
         "logger": loggers or False,
         "plugins": [SyncedCheckpointIO()],
     }
+    if config.trainer.precision in ("bf16-true", "16-true"):
+        from seqlab.tasks.precision import HalfWeights
+
+        given |= {"plugins": [HalfWeights(config.trainer.precision)], "precision": None}
     if config.trainer.profiler is None:
         given["profiler"] = Unprofiled()
     make = _make(Trainer, config.trainer, "trainer", ("callbacks", "logger", "plugins"))

@@ -177,7 +177,7 @@ def _fan(
     batch: Batch, prediction: Prediction, row: int, task: Forecasting, names: tuple[str, ...]
 ) -> Fan:
     def first_channel(values: Tensor) -> np.ndarray:
-        return values[row, ..., 0].float().cpu().numpy()
+        return values[row, ..., 0].double().cpu().numpy()
 
     found = baselines(batch, task.series)
     calibrated = not bool(prediction.calibrated_lower.isnan().all())

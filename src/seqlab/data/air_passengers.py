@@ -52,5 +52,5 @@ class AirPassengers(SeriesDataset):
 
     def make_store(self) -> SeriesStore:
         months = np.arange("1949-01", "1961-01", dtype="datetime64[M]")
-        values = np.array(PASSENGERS, np.float32).flatten()
+        values = np.array(PASSENGERS).flatten()
         return SeriesStore.from_series([Series(values=values, name="passengers", times=months)])

@@ -46,7 +46,8 @@ class SeriesStore:
     `known_starts[i]` to `known_starts[i + 1]` of `known`, which may reach into the future.
 
     Attributes:
-        values: (row, channel), NaN where missing.
+        values: (row, channel), NaN where missing; a user's in float64, so that differences of
+            large values are kept.
         starts: (series + 1,) each series' first row.
         names: each series' name.
         clocks: (series,) the time stamps of each series.
@@ -118,7 +119,7 @@ class SeriesStore:
         """Takes series of equal length, made by a generator, without a copy.
 
         Args:
-            values: (series, time, channel) float32.
+            values: (series, time, channel), float32 or float64.
             past: (series, time, covariate).
             known: (series, time or more, covariate).
             static: (series, covariate).
@@ -193,7 +194,7 @@ def _columns(array: np.ndarray, name: str, what: str) -> np.ndarray:
             f"{what} of series {name!r} have shape {array.shape} and type {array.dtype}; expected "
             "numbers of shape (time,) or (time, feature)"
         )
-    return array.astype(np.float32, copy=False)
+    return array.astype(np.float64, copy=False)
 
 
 def _clock(one: Series, length: int) -> Clock:

@@ -220,10 +220,12 @@ class SeriesDataset(ABC):
             if table is not None and starts is not None:
                 ends = [a + n for a, n in zip(starts[:-1].tolist(), training, strict=True)]
                 parts.append(
-                    torch.cat([table[a:b] for a, b in zip(starts.tolist(), ends, strict=False)])
+                    torch.cat(
+                        [table[a:b].double() for a, b in zip(starts.tolist(), ends, strict=False)]
+                    )
                 )
         if store.static is not None:
-            parts.append(store.static)
+            parts.append(store.static.double())
         if not parts:
             return torch.zeros(0), torch.ones(0)
         location = torch.cat([part.mean(dim=0) for part in parts])

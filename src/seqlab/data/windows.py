@@ -92,7 +92,10 @@ class Windows:
         return series, self.first_cuts[series] + number * self.stride
 
     def batch(self, indices: Tensor, share: float = 1.0) -> Batch:
-        """Gathers the windows at `indices`, cut at the longest history among them."""
+        """Gathers the windows at `indices`, cut at the longest history among them.
+
+        Values are in float64: a network finds their frame and then reads them in its precision.
+        """
         store = self.store
         series, cuts = self.locate(indices)
         lengths = cuts.clamp(max=self.window)
@@ -126,7 +129,7 @@ class Windows:
                 naive_square=self.naive_square[series],
                 deviation=self.deviation[series],
                 future=future,
-                static=None if store.static is None else store.static[series],
+                static=None if store.static is None else store.static[series].double(),
             ),
         )
 
@@ -194,12 +197,12 @@ def future_windows(store: SeriesStore, *, window: int, horizon: int, period: int
 
 def _rows(table: Tensor, rows: Tensor) -> Tensor:
     flat = rows.flatten().clamp(max=len(table) - 1)
-    return table.index_select(0, flat).view(*rows.shape, -1)
+    return table.index_select(0, flat).view(*rows.shape, -1).double()
 
 
 def _first_values(store: SeriesStore) -> Tensor:
     """Each series' first observed value, (series, channel)."""
-    first = store.values[store.starts[:-1]]
+    first = store.values[store.starts[:-1]].double()
     for number, channel in first.isnan().nonzero().tolist():
         column = store.values[store.starts[number] : store.starts[number + 1], channel]
         first[number, channel] = column[~column.isnan()][0]
@@ -211,12 +214,12 @@ def _scales(store: SeriesStore, until: Tensor, period: int) -> tuple[Tensor, Ten
 
     With no more than one season of values the errors are those of the last-value forecast.
     """
-    error = torch.zeros(len(store), store.values.shape[1])
+    error = torch.zeros(len(store), store.values.shape[1], dtype=torch.float64)
     square, deviation = torch.zeros_like(error), torch.zeros_like(error)
     for number, (begin, count) in enumerate(
         zip(store.starts[:-1].tolist(), until.tolist(), strict=True)
     ):
-        past = store.values[begin : begin + count]
+        past = store.values[begin : begin + count].double()
         lag = period if count > period else 1
         change = past[lag:] - past[:-lag]
         error[number] = change.abs().nanmean(dim=0).nan_to_num()

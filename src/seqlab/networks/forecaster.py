@@ -103,8 +103,8 @@ class Forecaster(nn.Module):
         self.difference = difference
         self.normaliser = NORMALISERS["standard" if normaliser == "reversible" else normaliser]()
         self.affine = ReversibleAffine(self.channels) if normaliser == "reversible" else None
-        self.register_buffer("covariate_location", torch.tensor(series.covariate_location))
-        self.register_buffer("covariate_scale", torch.tensor(series.covariate_scale))
+        self.register_buffer("covariate_location", _float64(series.covariate_location))
+        self.register_buffer("covariate_scale", _float64(series.covariate_scale))
         self.embedding = (
             nn.Embedding(series.num_series, series_embedding) if series_embedding else None
         )
@@ -178,7 +178,7 @@ class Forecaster(nn.Module):
 
     def _frame(self, inputs: Tensor, lengths: Tensor) -> tuple[Frame, History]:
         if not self.spec.autoregressive:
-            zeros = inputs.new_zeros(len(inputs), 1, self.channels)
+            zeros = inputs.new_zeros(len(inputs), 1, self.channels, dtype=torch.float64)
             observed = torch.ones_like(inputs, dtype=torch.bool)
             return Frame(zeros, zeros + 1), History(inputs, observed, lengths, zeros[:, 0])
         frame, history = frame_window(
@@ -216,6 +216,7 @@ class Forecaster(nn.Module):
             known = slice(spec.past_size, dynamic)
             if context.future is not None:
                 future = (context.future - location[known]) / scale[known]
+                future = future.to(next(self.horizon.parameters()).dtype)
             constant = []
             if context.static is not None:
                 constant.append((context.static - location[dynamic:]) / scale[dynamic:])
@@ -227,7 +228,8 @@ class Forecaster(nn.Module):
 
     def _forecast(self, raw: Tensor, frame: Frame) -> Forecast:
         """From (batch, …, outputs) raw numbers to a forecast of (batch, …, channel)."""
-        forecast = self.head(raw.unflatten(-1, (self.channels, -1)))
+        # Whatever the network's precision, a forecast is as exact as its series.
+        forecast = self.head(raw.double().unflatten(-1, (self.channels, -1)))
         if self.affine is not None:
             forecast = forecast.affine(*self.affine.inverse())
         if self.head.counts:
@@ -264,10 +266,14 @@ class Forecaster(nn.Module):
             feed=lambda raw: self._value(raw, many, lambda forecast: forecast.sample(1)[0]),
         )
         if self.head.counts:
-            values = values * many.scale
+            values = (values * many.scale).round()
         return Samples(values=values.unflatten(0, (-1, num_samples)).movedim(1, 0)), weights
 
     def _value(self, raw: Tensor, frame: Frame, choose: Callable[[Forecast], Tensor]) -> Tensor:
         """One value (batch, channel) of a step's forecast, in the frame."""
         value = choose(self._forecast(raw, frame))
         return value / frame.scale[:, 0] if self.head.counts else value
+
+
+def _float64(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)

@@ -75,7 +75,8 @@ def frame_window(
     """Finds a window's frame from its past alone, and puts the past into it.
 
     Args:
-        values: (batch, time, channel) in units, NaN where missing, padded behind.
+        values: (batch, time, channel) in units, NaN where missing, padded behind; in float64, so
+            that differences of large values stay.
         lengths: (batch,) valid positions.
         normaliser: finds location and scale.
         horizon: steps to forecast.
@@ -87,7 +88,7 @@ def frame_window(
     """
     if log:
         values = values.log()
-    forecast_from, kept = values, lengths
+    forecast_from, kept, size = values, lengths, None
     if difference:
         if bool((lengths <= difference).any()):
             raise InputError(
@@ -96,9 +97,10 @@ def frame_window(
             )
         values = values[:, difference:] - values[:, :-difference]
         kept = lengths - difference
+        size = forecast_from.abs().nan_to_num(0.0).amax(dim=1, keepdim=True)
     steps = torch.arange(values.shape[1], device=values.device)
     observed = (steps < kept[:, None])[..., None] & values.isfinite()
-    location, scale = normaliser(values, observed)
+    location, scale = normaliser(values, observed, size)
     if difference:
         location = torch.zeros_like(location)
         base = seasonal(forecast_from, lengths, horizon, difference)

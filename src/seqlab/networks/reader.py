@@ -74,7 +74,10 @@ class Reader(nn.Module):
             self-attention (batch, time, time) or None.
         """
         # In memory time first, as recurrent layers read.
-        features = inputs if self.embedding is None else self.embedding(inputs.T).transpose(0, 1)
+        if self.embedding is None:
+            features = inputs.to(next(self.encoder.parameters()).dtype)
+        else:
+            features = self.embedding(inputs.T).transpose(0, 1)
         states, final = self.encoder(self.dropout(features), lengths, state, need_state=need_state)
         if self.self_attention is None or self.norm is None:
             return states, final, None

@@ -50,6 +50,7 @@ def forced(decoder: StepwiseHorizon, look: Look, truth: Tensor) -> tuple[Tensor,
         raw numbers (batch, horizon, outputs), and the attention's weights or None.
     """
     before = torch.cat([look.before[:, None], truth[:, :-1]], dim=1)
+    before = before.to(decoder.output.weight.dtype)
     keys = decoder.attention.prepare(look.states) if decoder.attention else None
     return decoder(before, look.future, decoder.start(look.summary), keys, look.mask)
 
@@ -81,11 +82,11 @@ def free(
     """
     keys = decoder.attention.prepare(look.states) if decoder.attention else None
     state: tuple[Tensor, ...] = decoder.start(look.summary)
-    before = look.before
+    before, dtype = look.before, decoder.output.weight.dtype
     raws, values, weights = [], [], []
     for step in range(horizon):
         future = None if look.future is None else look.future[:, step]
-        raw, weight, state = decoder.step(before, future, state, keys, look.mask)
+        raw, weight, state = decoder.step(before.to(dtype), future, state, keys, look.mask)
         before = feed(raw)
         raws.append(raw)
         values.append(before)

@@ -38,9 +38,11 @@ class Conformal(nn.Module):
             raise InputError(
                 f"task.intervals={list(probabilities)} must be probabilities between 0 and 1"
             )
-        self.register_buffer("probabilities", torch.tensor(tuple(probabilities)), persistent=False)
+        given = torch.tensor(tuple(probabilities), dtype=torch.float64)
+        self.register_buffer("probabilities", given, persistent=False)
         # NaN: not calibrated yet.
-        margins = torch.full((len(probabilities), horizon, channels), torch.nan)
+        shape = (len(probabilities), horizon, channels)
+        margins = torch.full(shape, torch.nan, dtype=torch.float64)
         self.register_buffer("margins", margins)
 
     @property
@@ -55,8 +57,12 @@ class Conformal(nn.Module):
         upper: Float[Tensor, "interval batch horizon channel"],
         target: Float[Tensor, "batch horizon channel"],
     ) -> Float[Tensor, "interval batch horizon channel"]:
-        """By how much each value lies outside; negative inside, NaN where missing."""
-        return torch.maximum(lower - target, target - upper)
+        """By how much each value lies outside; negative inside, NaN where missing.
+
+        Infinitely where a bound is not a number.
+        """
+        outside = torch.maximum(lower - target, target - upper)
+        return torch.where(outside.isnan() & ~target.isnan(), torch.inf, outside)
 
     def fit(self, scores: Float[Tensor, "interval batch horizon channel"]) -> None:
         """Sets the margins from the scores of all held-out windows."""
@@ -74,5 +80,5 @@ class Conformal(nn.Module):
         """Moves both bounds outward by the margins; crossing bounds meet in the middle."""
         margins = self.margins[:, None]
         lower, upper = lower - margins, upper + margins
-        middle = (lower + upper) / 2
-        return torch.minimum(lower, middle), torch.maximum(upper, middle)
+        middle, crossed = (lower + upper) / 2, lower > upper
+        return torch.where(crossed, middle, lower), torch.where(crossed, middle, upper)

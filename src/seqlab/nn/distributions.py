@@ -48,7 +48,8 @@ class Forecast(ABC):
         ∫ 2 ρ_τ(y − q_τ) dτ over τ in (0, 1), by the midpoint rule. Of a point it is the absolute
         error.
         """
-        levels = (torch.arange(CRPS_SLICES, device=target.device) + 0.5) / CRPS_SLICES
+        number = torch.arange(CRPS_SLICES, device=target.device, dtype=torch.float64)
+        levels = (number + 0.5) / CRPS_SLICES
         values = self.quantiles(levels)
         if values is None:
             return (target - self.point()).abs()
@@ -119,6 +120,7 @@ class Quantiles(Forecast):
         return replace(self, values=location + scale * self.values)
 
     def quantiles(self, levels: Tensor) -> Tensor:
+        levels = levels.to(self.levels)
         below = (torch.searchsorted(self.levels, levels, right=True) - 1).clamp(
             0, max(0, len(self.levels) - 2)
         )
@@ -132,7 +134,7 @@ class Quantiles(Forecast):
         # Each value has a level of its own, looked up among its own quantiles.
         values = self.values.movedim(0, -1)
         shape = (count, *values.shape[:-1])
-        place = torch.rand(shape, device=values.device)
+        place = torch.rand(shape, device=values.device, dtype=self.levels.dtype)
         below = (torch.searchsorted(self.levels, place, right=True) - 1).clamp(
             0, max(0, len(self.levels) - 2)
         )
@@ -167,8 +169,9 @@ class Gaussian(Forecast):
         return self.mean + self.deviation * z.view(-1, *(1 for _ in self.mean.shape))
 
     def sample(self, count: int) -> Tensor:
-        noise = torch.randn(count, *self.mean.shape, device=self.mean.device)
-        return self.mean + self.deviation * noise.to(self.mean.dtype)
+        shape = (count, *self.mean.shape)
+        noise = torch.randn(shape, device=self.mean.device, dtype=self.mean.dtype)
+        return self.mean + self.deviation * noise
 
     def crps(self, target: Tensor) -> Tensor:
         """σ(z(2Φ(z) − 1) + 2φ(z) − 1/√π) (Gneiting & Raftery 2007, section 4.2)."""

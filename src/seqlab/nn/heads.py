@@ -71,7 +71,9 @@ class QuantileHead(Head):
         super().__init__()
         check_levels(levels)
         self.size = len(levels)
-        self.register_buffer("levels", torch.tensor(tuple(levels)), persistent=False)
+        self.register_buffer(
+            "levels", torch.tensor(tuple(levels), dtype=torch.float64), persistent=False
+        )
 
     def forward(self, raw: Float[Tensor, "*shape levels"]) -> Quantiles:
         return Quantiles(values=raw.sort(dim=-1).values.movedim(-1, 0), levels=self.levels)

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-# A scale below this share of the location's size is float32's rounding, not variation.
-ROUNDING = 1e-6
+# A scale below this share of the values' size is rounding, not variation.
+ROUNDING = {torch.float64: 1e-12}
+ROUNDING_OF_SINGLE = 1e-6
 
 
 class Normaliser(nn.Module, ABC):
@@ -28,16 +29,20 @@ class Normaliser(nn.Module, ABC):
         self,
         history: Float[Tensor, "batch time channel"],
         observed: Bool[Tensor, "batch time channel"],
+        size: Float[Tensor, "batch 1 channel"] | None = None,
     ) -> tuple[Float[Tensor, "batch 1 channel"], Float[Tensor, "batch 1 channel"]]:
         """Finds location and scale of each window and channel.
 
         Args:
             history: the past; whatever where not observed.
             observed: false where padded or missing.
+            size: how large the values were that the history is differences of; the location's
+                size if None.
         """
         location, scale = self.statistics(history.masked_fill(~observed, torch.nan))
         location, scale = location.nan_to_num(0.0), scale.nan_to_num(0.0)
-        flat = scale <= ROUNDING * location.abs()
+        size = location.abs() if size is None else torch.maximum(size, location.abs())
+        flat = scale <= ROUNDING.get(scale.dtype, ROUNDING_OF_SINGLE) * size
         return location, torch.where(flat, torch.ones_like(scale), scale)
 
     @abstractmethod

@@ -13,6 +13,7 @@ from torchmetrics.utilities import dim_zero_cat
 from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
 from seqlab.errors import InputError, check_probability
+from seqlab.nn.precision import at_least_single
 from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
 
 
@@ -50,6 +51,7 @@ class Classification(Task):
                 f"task.class_weights={weights.tolist()} must be {spec.output_size} positive "
                 f"numbers, one for each of {', '.join(spec.label_names)}"
             )
+        self.class_weights: Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)
 
     def new_meter(self, stage: str) -> Meter:
@@ -57,10 +59,11 @@ class Classification(Task):
 
     def measure(self, batch: Batch, stage: str) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
         logits, weights = self.network(batch.inputs, batch.lengths)
+        logits = at_least_single(logits)
         losses = F.cross_entropy(
             logits,
             batch.targets,
-            weight=self.class_weights,  # type: ignore[arg-type]
+            weight=None if self.class_weights is None else self.class_weights.to(logits.dtype),
             label_smoothing=self.label_smoothing,
             reduction="none",
         )
@@ -108,7 +111,7 @@ class ClassificationMeter(Meter):
         one against the rest, left out while a class is missing from the targets. The confusion
         matrix (true, predicted) is kept in `confusion`.
         """
-        logits = dim_zero_cat(self.logits).float()
+        logits = dim_zero_cat(self.logits)
         targets = dim_zero_cat(self.targets)
         classes = len(self.label_names)
         predicted = logits.argmax(dim=-1)

@@ -15,6 +15,7 @@ from seqlab.networks.search import Search
 from seqlab.networks.seq2seq import Seq2Seq, tokens_before
 from seqlab.nn.coverage import coverage_loss
 from seqlab.nn.masking import valid_mask
+from seqlab.nn.precision import at_least_single
 from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
 from seqlab.tasks.seq2seq_meter import Outcome, Seq2SeqMeter
 from seqlab.tasks.teacher_forcing import ScheduleName, make_forcing
@@ -104,7 +105,7 @@ class SequenceToSequence(Task):
         if truth >= 1:
             logits, weights = self.network(batch.inputs, batch.lengths, before)
         else:
-            read = torch.rand(before.shape, device=before.device) < truth
+            read = torch.rand(before.shape, device=before.device, dtype=torch.float32) < truth
             logits, weights = self.network.run(batch.inputs, batch.lengths, before, read)
         losses = self.losses(logits, batch)
         loss = losses.mean
@@ -127,7 +128,7 @@ class SequenceToSequence(Task):
     def losses(self, logits: Tensor, batch: Batch) -> Losses:
         """The losses of the logits (batch, steps, vocabulary)."""
         valid = valid_targets(batch)
-        flat, targets = logits.flatten(0, 1).float(), batch.targets.flatten()
+        flat, targets = at_least_single(logits.flatten(0, 1)), batch.targets.flatten()
         each = F.cross_entropy(
             flat, targets, reduction="none", label_smoothing=self.label_smoothing
         )

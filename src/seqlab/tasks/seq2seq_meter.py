@@ -12,6 +12,7 @@ from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
 from seqlab.data.vocabulary import SPECIAL
 from seqlab.nn.masking import valid_mask
+from seqlab.nn.precision import at_least_single
 from seqlab.tasks.base import Meter
 from seqlab.tasks.sequence_scores import alignment_sums, bleu, chrf, edit_distances
 
@@ -93,7 +94,7 @@ class Seq2SeqMeter(Meter):
         self.source_lengths.append(batch.lengths)
         if outputs.weights is not None:
             valid = valid_mask(batch.target_lengths, batch.targets.shape[1])
-            self.looks += alignment_sums(outputs.weights.float(), valid, batch.alignment)
+            self.looks += alignment_sums(at_least_single(outputs.weights), valid, batch.alignment)
 
     def scores(self) -> dict[str, Tensor]:
         """The perplexity of the truth, and how the outputs agree with it.

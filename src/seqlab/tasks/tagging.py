@@ -14,6 +14,7 @@ from seqlab.data.spec import Spec
 from seqlab.data.tag_scheme import TagScheme
 from seqlab.errors import InputError, check_probability
 from seqlab.networks.tagger import Tagger
+from seqlab.nn.precision import at_least_single
 from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
 from seqlab.tasks.spans import SpanScore
 
@@ -74,6 +75,7 @@ class Tagging(Task):
                 f"task.class_weights={weights.tolist()} must be {spec.output_size} positive "
                 f"numbers, one for each of {', '.join(spec.label_names)}"
             )
+        self.class_weights: Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)
         self.label_smoothing = label_smoothing
         self.decoding = decoding
@@ -95,10 +97,11 @@ class Tagging(Task):
         if self.network.crf is not None:
             each = -self.network.crf.log_likelihood(emissions, batch.targets, batch.lengths)
         else:
+            flat = at_least_single(emissions.flatten(0, 1))
             each = F.cross_entropy(
-                emissions.flatten(0, 1).float(),
+                flat,
                 batch.targets.flatten(),
-                weight=self.class_weights,  # type: ignore[arg-type]
+                weight=None if self.class_weights is None else self.class_weights.to(flat.dtype),
                 label_smoothing=self.label_smoothing,
                 ignore_index=IGNORED,
                 reduction="none",
@@ -119,7 +122,7 @@ class Tagging(Task):
         if crf is not None and (confident or self.decoding == "marginals"):
             probabilities = crf.marginals(emissions, lengths)
         elif crf is None and confident:
-            probabilities = emissions.float().softmax(-1)
+            probabilities = at_least_single(emissions).softmax(-1)
         if crf is not None and self.decoding == "viterbi":
             tags, _ = crf.decode(emissions, lengths)
         else:
