@@ -21,8 +21,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from seqlab.data.spec import Spec
 from seqlab.networks.reader import Reader
 from seqlab.networks.tagger import Tagger
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedLSTM
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.lstm import LSTMCell
 
 BATCH, SHORTEST, LONGEST, HIDDEN, TAGS = 32, 20, 40, 128, 17
 EMBEDDING, VOCABULARY = 64, 1000
@@ -61,7 +61,7 @@ class Ours(nn.Module):
             optimum=None,
             label_names=tuple(map(str, range(TAGS))),
         )
-        encoder = partial(RecurrentEncoder, layer=FusedLSTM, hidden_size=HIDDEN, bidirectional=True)
+        encoder = partial(RecurrentEncoder, cell=LSTMCell, hidden_size=HIDDEN, bidirectional=True)
         reader = partial(Reader, encoder=encoder, embedding_dim=EMBEDDING)
         self.tagger = Tagger(spec, reader=reader, crf=True)
 

@@ -1,4 +1,4 @@
-"""Recurrent cores: the scan over written-out cells, the parallel recurrences, and memory.
+"""Recurrent cores: cells step by step and by kernel, the parallel recurrences, and memory.
 
 python benchmarks/cores.py [scan] [parallel] [lengths] [memory]     all four if none is named
 
@@ -15,33 +15,33 @@ import time
 from functools import partial
 
 import torch
-from timing import interleaved
-from torch import nn
 
-from seqlab.nn.cell_variants import LayerNormGRUCell, LayerNormLSTMCell, PeepholeLSTMCell
-from seqlab.nn.cells import GRUCell, LSTMCell, RNNCell
-from seqlab.nn.lru import LRU
-from seqlab.nn.minimal import MinGRU, MinLSTM
-from seqlab.nn.recurrence import FusedGRU, FusedLSTM, FusedRNN
-from seqlab.nn.scan import CellRecurrence, written_out
+from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.layer import RecurrentLayer
+from seqlab.nn.recurrent.lru import LRUCell
+from seqlab.nn.recurrent.lstm import LSTMCell
+from seqlab.nn.recurrent.minimal import MinGRUCell, MinLSTMCell
+from seqlab.nn.recurrent.rnn import RNNCell
+from seqlab.nn.recurrent.variants import LayerNormGRUCell, LayerNormLSTMCell, PeepholeLSTMCell
 from seqlab.nn.tcn import TCNEncoder
 from seqlab.nn.transformer import TransformerEncoder
 
 CUDA = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if CUDA else "cpu")
+REFERENCE = partial(RecurrentLayer, kernel="reference")
 CORES = {
-    "rnn": FusedRNN,
-    "gru": FusedGRU,
-    "lstm": FusedLSTM,
-    "rnn_cell": partial(CellRecurrence, cell=RNNCell),
-    "gru_cell": partial(CellRecurrence, cell=GRUCell),
-    "lstm_cell": partial(CellRecurrence, cell=LSTMCell),
-    "ln_lstm": partial(CellRecurrence, cell=LayerNormLSTMCell),
-    "ln_gru": partial(CellRecurrence, cell=LayerNormGRUCell),
-    "peephole_lstm": partial(CellRecurrence, cell=PeepholeLSTMCell),
-    "min_gru": MinGRU,
-    "min_lstm": MinLSTM,
-    "lru": LRU,
+    "rnn": partial(RecurrentLayer, cell=RNNCell),
+    "gru": partial(RecurrentLayer, cell=GRUCell),
+    "lstm": partial(RecurrentLayer, cell=LSTMCell),
+    "rnn_cell": partial(REFERENCE, cell=RNNCell),
+    "gru_cell": partial(REFERENCE, cell=GRUCell),
+    "lstm_cell": partial(REFERENCE, cell=LSTMCell),
+    "ln_lstm": partial(RecurrentLayer, cell=LayerNormLSTMCell),
+    "ln_gru": partial(RecurrentLayer, cell=LayerNormGRUCell),
+    "peephole_lstm": partial(RecurrentLayer, cell=PeepholeLSTMCell),
+    "min_gru": partial(RecurrentLayer, cell=MinGRUCell),
+    "min_lstm": partial(RecurrentLayer, cell=MinLSTMCell),
+    "lru": partial(RecurrentLayer, cell=LRUCell),
     "tcn": lambda features, hidden: TCNEncoder(features, hidden_size=hidden, num_layers=5),
     "transformer": lambda features, hidden: TransformerEncoder(
         features, hidden_size=hidden, num_layers=1, bidirectional=False
@@ -70,17 +70,16 @@ class Notebook(nn.Module):
         return torch.stack(outputs, dim=1), None
 
 
-class StepByStep(nn.Module):
-    """A cell in the scan that runs any cell, without its hand-written pass."""
+class OfPyTorch(nn.Module):
+    """PyTorch's layer with the weights of a cell."""
 
-    def __init__(self, layer):
+    def __init__(self, kind, cell):
         super().__init__()
-        self.layer = layer
+        self.rnn = kind(cell.input_size, cell.hidden_size, batch_first=True)
+        self.rnn.load_state_dict({f"{key}_l0": value for key, value in cell.state_dict().items()})
 
     def forward(self, inputs, lengths, *, need_state=False):
-        projected = self.layer.cell.project(inputs.transpose(0, 1))
-        history = self.layer._run(projected, self.layer.zero_state(inputs), None)
-        return history[0].transpose(0, 1), None
+        return self.rnn(inputs)
 
 
 def training_step(core, batch, length, features):
@@ -120,27 +119,28 @@ def with_compiled(cores):
 
 def scan(repeats=9):
     for batch, length, hidden, claim in ((64, 20, 64, 3.0), (64, 100, 128, 1.5)):
-        fused, gru = FusedLSTM(hidden, hidden), FusedGRU(hidden, hidden)
-        cell = written_out(fused)
+        lstm, gru = LSTMCell(hidden, hidden), GRUCell(hidden, hidden)
+        ours = "LSTM cell"
         cores = {
-            "nn.LSTM": fused,
-            "LSTM cell, hand-written pass": cell,
-            "LSTM cell, any cell's scan": StepByStep(cell),
+            "nn.LSTM": OfPyTorch(nn.LSTM, lstm),
+            ours: RecurrentLayer(hidden, hidden, cell=lambda *_, cell=lstm: cell),
+            "LSTM cell, step by step": REFERENCE(hidden, hidden, cell=lambda *_, cell=lstm: cell),
             "LSTM as notebooks write it": Notebook(hidden),
-            "nn.GRU": gru,
-            "GRU cell, any cell's scan": written_out(gru),
+            "nn.GRU": OfPyTorch(nn.GRU, gru),
+            "GRU cell": RecurrentLayer(hidden, hidden, cell=lambda *_, cell=gru: cell),
+            "GRU cell, step by step": REFERENCE(hidden, hidden, cell=lambda *_, cell=gru: cell),
         }
         steps = {
             k: training_step(c, batch, length, hidden) for k, c in with_compiled(cores).items()
         }
-        for name, peer in (("LSTM cell, hand-written pass", "nn.LSTM"),):
-            for ours, expected in zip(steps[name](), steps[peer](), strict=True):
-                torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
+        for name in (ours, "LSTM cell, step by step"):
+            for found, expected in zip(steps[name](), steps["nn.LSTM"](), strict=True):
+                torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
         times = measured(steps, repeats)
         print(f"\nbatch {batch}, length {length}, hidden {hidden}")
         for name, seconds in times.items():
             ratio = seconds / times["nn.LSTM"]
-            told = f"   claim: at most {claim}" if name == "LSTM cell, hand-written pass" else ""
+            told = f"   claim: at most {claim}" if name == ours else ""
             print(f"  {name:<34}{1e3 * seconds:9.2f} ms{ratio:8.2f} × nn.LSTM{told}")
 
 

@@ -19,25 +19,27 @@ from torch import nn
 from torch.nn import functional as F
 
 from seqlab.nn.diagnostics import gradient_by_lag, spectral_radius
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.minimal import MinGRU
-from seqlab.nn.recurrence import FusedGRU, FusedLSTM, FusedRNN
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.lstm import LSTMCell
+from seqlab.nn.recurrent.minimal import MinGRUCell
+from seqlab.nn.recurrent.rnn import RNNCell
 
 LENGTH, BATCH, HIDDEN, STEPS = 200, 64, 32, 1300
 LAGS = (0, 1, 5, 20, 50, 100, 150, 199)
 CORES = {
-    "lstm, forget_bias=5": (partial(FusedLSTM, forget_bias=5.0), 1, 0.005),
-    "gru, update_bias=4": (partial(FusedGRU, update_bias=4.0), 1, 0.005),
-    "min_gru, two layers": (MinGRU, 2, 0.005),
-    "tanh rnn, orthogonal": (FusedRNN, 1, 0.001),
-    "tanh rnn, uniform": (partial(FusedRNN, initialisation="uniform"), 1, 0.001),
+    "lstm, forget_bias=5": (partial(LSTMCell, forget_bias=5.0), 1, 0.005),
+    "gru, update_bias=4": (partial(GRUCell, update_bias=4.0), 1, 0.005),
+    "min_gru, two layers": (MinGRUCell, 2, 0.005),
+    "tanh rnn, orthogonal": (RNNCell, 1, 0.001),
+    "tanh rnn, uniform": (partial(RNNCell, initialisation="uniform"), 1, 0.001),
 }
 
 
 class Network(nn.Module):
-    def __init__(self, layer, layers):
+    def __init__(self, cell, layers):
         super().__init__()
-        self.encoder = RecurrentEncoder(1, layer=layer, hidden_size=HIDDEN, num_layers=layers)
+        self.encoder = RecurrentEncoder(1, cell=cell, hidden_size=HIDDEN, num_layers=layers)
         self.head = nn.Linear(HIDDEN, 2)
 
     def forward(self, inputs):
@@ -79,9 +81,9 @@ def main():
     print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, one thread")
     print(f"{'':<22}{'accuracy':>9}{'radius':>8}   ‖∂loss/∂h‖ at lag {LAGS}, before / after")
     curves = {}
-    for name, (layer, layers, rate) in CORES.items():
+    for name, (cell, layers, rate) in CORES.items():
         torch.manual_seed(1)
-        network = Network(layer, layers)
+        network = Network(cell, layers)
         before = by_lag(network)
         train(network, rate)
         after = by_lag(network)
@@ -90,7 +92,7 @@ def main():
             inputs, targets = draw(2000, LENGTH)
             accuracy = (network(inputs).argmax(-1) == targets).float().mean().item()
         core = next(network.encoder.recurrences())
-        radius = f"{spectral_radius(core)['hidden']:.3f}" if isinstance(core, FusedRNN) else ""
+        radius = f"{spectral_radius(core)['hidden']:.3f}" if isinstance(core.cell, RNNCell) else ""
         print(f"{name:<22}{accuracy:9.4f}{radius:>8}   {_row(before)}")
         print(f"{'':<42}{_row(after)}", flush=True)
     if len(sys.argv) > 1:

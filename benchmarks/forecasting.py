@@ -33,8 +33,8 @@ from seqlab.data.loader import BatchLoader, LengthBucketSampler
 from seqlab.data.sines import Sines
 from seqlab.networks.forecaster import Forecaster
 from seqlab.networks.reader import Reader
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedLSTM
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.lstm import LSTMCell
 
 WINDOW, HORIZON, HIDDEN, BATCH, STEPS = 48, 12, 64, 128, 30
 # Steps in a trainer before the stopwatch starts, and while it runs.
@@ -56,7 +56,7 @@ def dataset():
 
 
 def forecaster(data):
-    encoder = partial(RecurrentEncoder, layer=FusedLSTM, hidden_size=HIDDEN)
+    encoder = partial(RecurrentEncoder, cell=LSTMCell, hidden_size=HIDDEN)
     return Forecaster(data.spec, reader=partial(Reader, encoder=encoder))
 
 

@@ -24,8 +24,10 @@ from seqlab.data.loader import BATCHES_A_POOL, LengthBucketSampler
 from seqlab.data.spec import Spec
 from seqlab.networks.classifier import Classifier
 from seqlab.networks.reader import Reader
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedGRU, FusedLSTM, FusedRNN
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.lstm import LSTMCell
+from seqlab.nn.recurrent.rnn import RNNCell
 
 SHORTEST, LONGEST, BATCH, EMBEDDING, HIDDEN = 5, 100, 64, 64, 128
 SPEC = Spec(
@@ -38,9 +40,9 @@ SPEC = Spec(
     optimum=None,
 )
 CELLS = {
-    "lstm": (FusedLSTM, nn.LSTM, 3.5),
-    "rnn": (FusedRNN, nn.RNN, 2.5),
-    "gru": (FusedGRU, nn.GRU, 1.8),
+    "lstm": (LSTMCell, nn.LSTM, 3.5),
+    "rnn": (RNNCell, nn.RNN, 2.5),
+    "gru": (GRUCell, nn.GRU, 1.8),
 }
 PACKED, MIXED, OURS, PACKED_ALIKE = (
     "packed, shuffled",
@@ -69,7 +71,7 @@ class PackedClassifier(nn.Module):
 
 
 def padded_classifier(layer: type) -> Classifier:
-    encoder = partial(RecurrentEncoder, layer=layer, hidden_size=HIDDEN, bidirectional=True)
+    encoder = partial(RecurrentEncoder, cell=layer, hidden_size=HIDDEN, bidirectional=True)
     return Classifier(SPEC, reader=partial(Reader, encoder=encoder, embedding_dim=EMBEDDING))
 
 
@@ -80,8 +82,8 @@ def copy_weights(source: Classifier, target: PackedClassifier) -> None:
         for ending, recurrence in zip(
             ("", "_reverse"), source.reader.encoder.layers[0], strict=True
         ):
-            for name, weight in recurrence.rnn.named_parameters():
-                weights[f"rnn.{name}{ending}"].copy_(weight)
+            for name, weight in recurrence.cell.named_parameters():
+                weights[f"rnn.{name}_l0{ending}"].copy_(weight)
         for name, weight in source.head.named_parameters():
             weights[f"head.{name}"].copy_(weight)
 

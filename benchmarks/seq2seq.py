@@ -26,8 +26,8 @@ from seqlab.networks.search import Search
 from seqlab.networks.seq2seq import Seq2Seq, tokens_before
 from seqlab.nn.attention import AdditiveAttention, GeneralAttention
 from seqlab.nn.decoder import Decoder
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedLSTM
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.lstm import LSTMCell
 
 BATCH, LENGTH, HIDDEN, VOCABULARY = 64, 50, 256, 1000
 
@@ -44,7 +44,7 @@ def network(
         trivial=None,
         optimum=None,
     )
-    encoder = partial(RecurrentEncoder, layer=FusedLSTM, hidden_size=hidden, bidirectional=both)
+    encoder = partial(RecurrentEncoder, cell=LSTMCell, hidden_size=hidden, bidirectional=both)
     return Seq2Seq(
         spec,
         reader=partial(Reader, encoder=encoder, embedding_dim=embedding),

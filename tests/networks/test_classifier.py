@@ -16,10 +16,12 @@ from seqlab.nn.attention import (
     MultiheadAttention,
     ScaledDotAttention,
 )
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedGRU, FusedLSTM, FusedRNN
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.lstm import LSTMCell
+from seqlab.nn.recurrent.rnn import RNNCell
 
-CELLS = {"rnn": FusedRNN, "gru": FusedGRU, "lstm": FusedLSTM}
+CELLS = {"rnn": RNNCell, "gru": GRUCell, "lstm": LSTMCell}
 ATTENTIONS = {
     "additive": AdditiveAttention,
     "general": GeneralAttention,
@@ -65,7 +67,7 @@ def make(
     torch.manual_seed(0)
     reader = partial(
         Reader,
-        encoder=partial(RecurrentEncoder, layer=CELLS[cell], **{"hidden_size": 4, **encoder}),
+        encoder=partial(RecurrentEncoder, cell=CELLS[cell], **{"hidden_size": 4, **encoder}),
         embedding_dim=embedding_dim,
         embedding_dropout=embedding_dropout,
         self_attention=ATTENTIONS.get(self_attention),

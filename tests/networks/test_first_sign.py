@@ -15,8 +15,8 @@ QUIET = (
 @pytest.mark.parametrize(
     "model",
     [
-        ("model=lstm", "model.encoder.layer.forget_bias=5"),
-        ("model=gru", "model.encoder.layer.update_bias=4"),
+        ("model=lstm", "model.encoder.cell.forget_bias=5"),
+        ("model=gru", "model.encoder.cell.update_bias=4"),
         ("model=min_gru",),
     ],
     ids=["lstm", "gru", "min_gru"],
@@ -28,5 +28,5 @@ def test_gates_hold_the_first_sign(train, model):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_vanilla_rnn_as_pytorch_starts_it_forgets_it(train):
-    model = ("model=rnn", "model.encoder.layer.initialisation=uniform")
+    model = ("model=rnn", "model.encoder.cell.initialisation=uniform")
     assert train(*QUIET, *model)["metrics"]["test/accuracy"] < 0.6

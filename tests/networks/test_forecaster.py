@@ -19,8 +19,9 @@ from seqlab.networks.forecaster import Forecaster
 from seqlab.networks.reader import Reader
 from seqlab.nn.attention import AdditiveAttention
 from seqlab.nn.distributions import Quantiles, Samples
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedGRU, FusedLSTM
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.lstm import LSTMCell
 from seqlab.nn.scaling import NORMALISERS
 
 DECODERS = ["direct", "recursive", "attention"]
@@ -29,9 +30,9 @@ SCALERS = [*NORMALISERS, "reversible"]
 SMALL = {"num_series": 5, "length": 140, "window": 24, "horizon": 4}
 
 
-def make(data, *, cell=FusedGRU, bidirectional=False, **settings):
+def make(data, *, cell=GRUCell, bidirectional=False, **settings):
     torch.manual_seed(0)
-    encoder = partial(RecurrentEncoder, layer=cell, hidden_size=8, bidirectional=bidirectional)
+    encoder = partial(RecurrentEncoder, cell=cell, hidden_size=8, bidirectional=bidirectional)
     settings.setdefault("attention", AdditiveAttention)
     network = Forecaster(data.spec, reader=partial(Reader, encoder=encoder), **settings).eval()
     if network.affine is not None:
@@ -55,7 +56,7 @@ def forecast(network, batch, **settings):
 @torch.no_grad()
 def test_changing_the_last_observation_changes_every_step(decoder, head, bidirectional):
     data = Sines(**SMALL)
-    network = make(data, decoder=decoder, head=head, bidirectional=bidirectional, cell=FusedLSTM)
+    network = make(data, decoder=decoder, head=head, bidirectional=bidirectional, cell=LSTMCell)
     batch = batch_of(data)
     before = forecast(network, batch).point()
     batch.inputs[:, -1] += 0.5

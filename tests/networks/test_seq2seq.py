@@ -12,15 +12,17 @@ from seqlab.networks.search import Search, score
 from seqlab.networks.seq2seq import Seq2Seq, tokens_before
 from seqlab.nn.attention import AdditiveAttention, GeneralAttention, MultiheadAttention
 from seqlab.nn.decoder import Decoder
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedGRU, FusedLSTM, FusedRNN
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.lstm import LSTMCell
+from seqlab.nn.recurrent.rnn import RNNCell
 
 DATA = Reverse(num_symbols=3, train_size=40, val_size=10, test_size=10, min_length=2, max_length=6)
 BATCH = DATA.split("train").batch(torch.arange(6))
 
 
 def build(
-    layer=FusedGRU,
+    layer=GRUCell,
     *,
     directions=2,
     layers=1,
@@ -33,7 +35,7 @@ def build(
     torch.manual_seed(0)
     encoder = partial(
         RecurrentEncoder,
-        layer=layer,
+        cell=layer,
         hidden_size=size,
         num_layers=layers,
         bidirectional=directions == 2,
@@ -68,7 +70,7 @@ OPTIONS = [
     ("layer", "directions", "layers", "cell", "decoder_layers"),
     [
         (layer, directions, 2, cell, layers)
-        for layer, cell in product([FusedRNN, FusedGRU, FusedLSTM], ["rnn", "gru", "lstm"])
+        for layer, cell in product([RNNCell, GRUCell, LSTMCell], ["rnn", "gru", "lstm"])
         for directions, layers in ((1, 3), (2, 1))
     ],
 )

@@ -7,18 +7,17 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seqlab.errors import InputError
 from seqlab.networks.sizing import count, figures, match_hidden_size
-from seqlab.nn.cells import GRUCell
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.minimal import MinGRU
-from seqlab.nn.recurrence import FusedGRU, FusedLSTM
-from seqlab.nn.scan import CellRecurrence
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.lstm import LSTMCell
+from seqlab.nn.recurrent.minimal import MinGRUCell
 from seqlab.nn.tcn import TCNEncoder
 from seqlab.nn.transformer import TransformerEncoder
 
 
 def gru(hidden_size):
     return nn.Sequential(
-        RecurrentEncoder(3, layer=FusedGRU, hidden_size=hidden_size), nn.Linear(hidden_size, 2)
+        RecurrentEncoder(3, cell=GRUCell, hidden_size=hidden_size), nn.Linear(hidden_size, 2)
     )
 
 
@@ -49,18 +48,12 @@ def test_a_budget_that_no_size_meets_is_refused(budget):
         match_hidden_size(gru, budget)
 
 
-def cell_encoder(size):
-    return RecurrentEncoder(
-        3, layer=lambda *sizes: CellRecurrence(*sizes, cell=GRUCell), hidden_size=size, num_layers=2
-    )
-
-
 @pytest.mark.parametrize("length", [1, 12])
 @pytest.mark.parametrize(
     "encoder",
     [
-        cell_encoder(8),
-        RecurrentEncoder(3, layer=MinGRU, hidden_size=8, num_layers=2, bidirectional=True),
+        RecurrentEncoder(3, cell=GRUCell, hidden_size=8, num_layers=2, kernel="reference"),
+        RecurrentEncoder(3, cell=MinGRUCell, hidden_size=8, num_layers=2, bidirectional=True),
         TransformerEncoder(3, hidden_size=8, num_heads=2),
     ],
     ids=["cell", "minimal", "transformer"],
@@ -78,7 +71,7 @@ def test_counts_the_arithmetic_that_pytorch_counts(encoder, length):
 
 
 def test_the_state_in_bytes():
-    lstm = RecurrentEncoder(3, layer=FusedLSTM, hidden_size=8, num_layers=3)
+    lstm = RecurrentEncoder(3, cell=LSTMCell, hidden_size=8, num_layers=3)
     assert figures(lstm, 5).state_bytes == 2 * 3 * 8 * 4
     assert figures(lstm, 50).state_bytes == 2 * 3 * 8 * 4
     causal = TransformerEncoder(3, hidden_size=8, num_layers=2, bidirectional=False)

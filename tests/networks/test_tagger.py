@@ -13,8 +13,8 @@ from seqlab.errors import InputError
 from seqlab.networks.reader import Reader
 from seqlab.networks.tagger import Tagger
 from seqlab.nn.attention import AdditiveAttention, MultiheadAttention
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedLSTM
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.lstm import LSTMCell
 
 NAMES = ("O", "B-X", "I-X", "B-Y", "I-Y")
 SPEC = Spec(
@@ -31,7 +31,7 @@ SPEC = Spec(
 
 
 def reader(bidirectional=True):
-    encoder = partial(RecurrentEncoder, layer=FusedLSTM, hidden_size=8, bidirectional=bidirectional)
+    encoder = partial(RecurrentEncoder, cell=LSTMCell, hidden_size=8, bidirectional=bidirectional)
     return partial(Reader, encoder=encoder, embedding_dim=6)
 
 

@@ -1,47 +1,64 @@
-"""Every core as an encoder, small: what the laws below are held against."""
+"""Every cell and encoder that the configuration offers, small: what the laws are held against.
 
+They are found in `conf/cell` and `conf/model`: a new YAML is taken in by its name. Beside each
+stand its variants: one for every other value of an option that is true or false, or one of some
+names.
+"""
+
+import inspect
+import typing
 from functools import partial
 
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
-from seqlab.nn.cell_variants import LayerNormGRUCell, LayerNormLSTMCell, PeepholeLSTMCell
-from seqlab.nn.cells import GRUCell, LSTMCell, RNNCell
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.lru import LRU
-from seqlab.nn.minimal import MinGRU, MinLSTM
-from seqlab.nn.recurrence import FusedGRU, FusedLSTM, FusedRNN
-from seqlab.nn.scan import CellRecurrence
-from seqlab.nn.tcn import TCNEncoder
-from seqlab.nn.transformer import TransformerEncoder
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from tests.conftest import ROOT
 
-CELLS = {
-    "rnn_cell": RNNCell,
-    "relu_cell": partial(RNNCell, nonlinearity="relu"),
-    "lstm_cell": LSTMCell,
-    "gru_cell": GRUCell,
-    "gru_cell_before": partial(GRUCell, reset="before"),
-    "ln_lstm": LayerNormLSTMCell,
-    "ln_gru": LayerNormGRUCell,
-    "peephole_lstm": PeepholeLSTMCell,
-    "coupled_lstm": partial(PeepholeLSTMCell, coupled=True),
-}
-PARALLEL = {"min_gru": MinGRU, "min_lstm": MinLSTM, "lru": LRU}
-LAYERS = {
-    "rnn": FusedRNN,
-    "gru": FusedGRU,
-    "lstm": FusedLSTM,
-    **{name: partial(CellRecurrence, cell=cell) for name, cell in CELLS.items()},
-    "zoneout": partial(CellRecurrence, cell=LSTMCell, zoneout=[0.1, 0.3]),
-    **PARALLEL,
-}
-ENCODERS = {
+# Of the stack of layers rather than of the cell or encoder, or told apart by a test of its own.
+SHARED = ("bidirectional", "initialisation")
+
+
+def found(group):
+    """The options of a config group that describe a cell or an encoder themselves."""
+    for path in sorted((ROOT / "conf" / group).glob("[!_]*.yaml")):
+        node = OmegaConf.load(path)
+        node = node if group == "cell" else node.get("encoder", {})
+        if "_target_" in node:
+            yield path.stem, instantiate(node)
+
+
+def with_variants(made):
+    for name, make in made:
+        yield name, make
+        hints = typing.get_type_hints(make.func.__init__)
+        for option, parameter in inspect.signature(make.func).parameters.items():
+            hint = hints.get(option)
+            literal = typing.get_origin(hint) is typing.Literal
+            values = typing.get_args(hint) if literal else (False, True) if hint is bool else ()
+            for value in values:
+                if option not in SHARED and value != parameter.default:
+                    yield (
+                        f"{name} {option}={value}",
+                        partial(make.func, **{**make.keywords, option: value}),
+                    )
+
+
+CELLS = dict(with_variants(found("cell")))
+RECURRENT = {
+    **{f"{name}, fast": partial(RecurrentEncoder, cell=cell) for name, cell in CELLS.items()},
     **{
-        name: partial(RecurrentEncoder, layer=layer, num_layers=2, layer_norm=name == "gru")
-        for name, layer in LAYERS.items()
+        f"{name}, reference": partial(RecurrentEncoder, cell=cell, kernel="reference")
+        for name, cell in CELLS.items()
     },
-    "transformer": TransformerEncoder,
-    "rotary": partial(TransformerEncoder, positions="rotary"),
-    "tcn": partial(TCNEncoder, num_layers=3, kernel_size=2),
+    "zoneout": partial(RecurrentEncoder, cell=CELLS["lstm"], zoneout=[0.1, 0.3]),
+    "layer norm": partial(RecurrentEncoder, cell=CELLS["gru"], layer_norm=True),
+}
+OTHERS = dict(with_variants(found("model")))
+ENCODERS = {
+    **{name: partial(encoder, num_layers=2) for name, encoder in RECURRENT.items()},
+    **OTHERS,
 }
 
 

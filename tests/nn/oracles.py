@@ -5,14 +5,16 @@ from functools import partial
 import torch
 from torch import nn
 
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedGRU, FusedLSTM, FusedRNN
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.lstm import LSTMCell
+from seqlab.nn.recurrent.rnn import RNNCell
 
-LAYERS = {
-    "rnn": FusedRNN,
-    "relu_rnn": partial(FusedRNN, nonlinearity="relu"),
-    "gru": FusedGRU,
-    "lstm": FusedLSTM,
+CELLS = {
+    "rnn": RNNCell,
+    "relu_rnn": partial(RNNCell, nonlinearity="relu"),
+    "gru": GRUCell,
+    "lstm": LSTMCell,
 }
 KINDS = {
     "rnn": nn.RNN,
@@ -25,7 +27,7 @@ TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 def make_encoder(cell, dtype=torch.float64, **options):
     """A small encoder whose biases and learned states are not at their starting values."""
-    encoder = RecurrentEncoder(3, layer=LAYERS[cell], **{"hidden_size": 4, **options}).to(dtype)
+    encoder = RecurrentEncoder(3, cell=CELLS[cell], **{"hidden_size": 4, **options}).to(dtype)
     with torch.no_grad():
         for name, parameter in encoder.named_parameters():
             if "bias" in name or "initial" in name:
@@ -44,8 +46,8 @@ def torch_layer(cell, encoder):
     ).to(next(encoder.parameters()))
     for number, directions in enumerate(encoder.layers):
         for ending, recurrence in zip(("", "_reverse"), directions, strict=False):
-            for name, weight in recurrence.rnn.named_parameters():
-                target = getattr(layer, name.replace("_l0", f"_l{number}{ending}"))
+            for name, weight in recurrence.cell.named_parameters():
+                target = getattr(layer, f"{name}_l{number}{ending}")
                 target.data.copy_(weight.data)
     return layer
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from tests.nn.cores import make
+from tests.nn.cores import OTHERS, RECURRENT, make
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
-@pytest.mark.parametrize("name", ["lstm_cell", "ln_gru", "min_gru", "lru", "tcn", "transformer"])
+@pytest.mark.parametrize("name", [*RECURRENT, *OTHERS])
 @pytest.mark.usefixtures("unchecked")
 def test_compiled_equals_plain(name):
     plain, compiled = (make(name, dtype=torch.float32) for _ in range(2))

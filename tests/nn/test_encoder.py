@@ -1,3 +1,4 @@
+from functools import partial
 from itertools import pairwise, product
 
 import pytest
@@ -8,15 +9,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from seqlab.errors import InputError
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedGRU, FusedLSTM, FusedRNN
-from tests.nn.oracles import LAYERS, TOLERANCE, make_encoder, padded_inputs, run_alone, torch_layer
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.layer import RecurrentLayer
+from seqlab.nn.recurrent.lstm import LSTMCell
+from seqlab.nn.recurrent.rnn import RNNCell
+from tests.nn.oracles import CELLS, TOLERANCE, make_encoder, padded_inputs, run_alone, torch_layer
 
-CELLS = tuple(LAYERS)
+NAMES = tuple(CELLS)
 batches = st.lists(st.integers(1, 7), min_size=1, max_size=4)
 options = st.fixed_dictionaries(
     {
-        "cell": st.sampled_from(CELLS),
+        "cell": st.sampled_from(NAMES),
         "bidirectional": st.booleans(),
         "num_layers": st.integers(1, 3),
         "layer_norm": st.booleans(),
@@ -43,7 +47,7 @@ def passed_state(encoder, batch, dtype=torch.float64):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("initial", ["zero", "learned", "passed"])
 @pytest.mark.parametrize(
-    ("cell", "bidirectional", "num_layers"), list(product(CELLS, [False, True], [1, 2, 3]))
+    ("cell", "bidirectional", "num_layers"), list(product(NAMES, [False, True], [1, 2, 3]))
 )
 def test_equals_torch_on_each_sequence_alone(cell, bidirectional, num_layers, initial, dtype):
     torch.manual_seed(0)
@@ -88,7 +92,7 @@ def test_long_sequences_of_many_features_in_float32(cell):
                 close(part[:, row], expected_part, 1e-6)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NAMES)
 def test_gradients_equal_torchs_on_each_sequence_alone(cell):
     torch.manual_seed(0)
     encoder = make_encoder(cell, num_layers=2, bidirectional=True)
@@ -107,8 +111,8 @@ def test_gradients_equal_torchs_on_each_sequence_alone(cell):
     expected_loss.backward()
     for number, directions in enumerate(encoder.layers):
         for ending, recurrence in zip(("", "_reverse"), directions, strict=True):
-            for name, weight in recurrence.rnn.named_parameters():
-                expected = getattr(layer, name.replace("_l0", f"_l{number}{ending}"))
+            for name, weight in recurrence.cell.named_parameters():
+                expected = getattr(layer, f"{name}_l{number}{ending}")
                 close(weight.grad, expected.grad, 1e-10)
 
 
@@ -153,7 +157,7 @@ def swap_directions(encoder):
         weights = [{k: v.clone() for k, v in way.state_dict().items()} for way in directions]
         for way, other in zip(directions, reversed(weights), strict=True):
             if number:
-                other["rnn.weight_ih_l0"] = other["rnn.weight_ih_l0"][:, order]
+                other["cell.weight_ih"] = other["cell.weight_ih"][:, order]
             way.load_state_dict(other)
     for norm in encoder.norms:
         if isinstance(norm, nn.LayerNorm):
@@ -204,7 +208,7 @@ def test_a_position_is_seen_from_its_own_side_only(chosen, length, data, seed):
 
 @pytest.mark.parametrize("need_state", [True, False])
 @pytest.mark.parametrize("junk", [float("nan"), float("inf"), 1e30])
-@pytest.mark.parametrize(("cell", "bidirectional"), list(product(CELLS, [False, True])))
+@pytest.mark.parametrize(("cell", "bidirectional"), list(product(NAMES, [False, True])))
 def test_nothing_leaks_from_padding(cell, bidirectional, junk, need_state):
     """Whatever stands there: valid states and every gradient stay as they are."""
     torch.manual_seed(0)
@@ -252,25 +256,25 @@ def test_steps_equal_the_whole_pass(chosen, length, seed):
 
 
 class TestInitialisation:
-    @pytest.mark.parametrize(("cell", "bidirectional"), list(product(CELLS, [False, True])))
+    @pytest.mark.parametrize(("cell", "bidirectional"), list(product(NAMES, [False, True])))
     def test_biases_are_zero_but_for_the_forget_gates(self, cell, bidirectional):
         encoder = RecurrentEncoder(
-            3, layer=LAYERS[cell], hidden_size=4, num_layers=3, bidirectional=bidirectional
+            3, cell=CELLS[cell], hidden_size=4, num_layers=3, bidirectional=bidirectional
         )
         recurrences = list(encoder.recurrences())
         assert len(recurrences) == (6 if bidirectional else 3)
         for recurrence in recurrences:
-            bias = recurrence.rnn.bias_ih_l0 + recurrence.rnn.bias_hh_l0
+            bias = recurrence.cell.bias_ih + recurrence.cell.bias_hh
             expected = torch.zeros_like(bias)
             if cell == "lstm":
                 expected[4:8] = 1  # input, forget, cell, output
             assert torch.equal(bias, expected)
-            assert not recurrence.rnn.bias_hh_l0.any()
+            assert not recurrence.cell.bias_hh.any()
 
     def test_the_forget_bias_reaches_the_forget_gate(self):
         """Opened or shut by its bias alone, an LSTM keeps or loses its cell state."""
         for bias, kept in ((30.0, 1.0), (-30.0, 0.0)):
-            layer = FusedLSTM(2, 3, forget_bias=bias).double()
+            layer = RecurrentLayer(2, 3, cell=partial(LSTMCell, forget_bias=bias)).double()
             cell = torch.randn(1, 3).double()
             zeros = torch.zeros(1, 3).double()
             _, (_, after) = layer.step(torch.zeros(1, 2).double(), (zeros, cell))
@@ -279,23 +283,23 @@ class TestInitialisation:
     @pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("gru", 3), ("lstm", 4)])
     def test_recurrent_matrices_are_orthogonal_gate_by_gate(self, cell, gates):
         encoder = RecurrentEncoder(
-            3, layer=LAYERS[cell], hidden_size=16, num_layers=2, bidirectional=True
+            3, cell=CELLS[cell], hidden_size=16, num_layers=2, bidirectional=True
         )
         for recurrence in encoder.recurrences():
-            parts = recurrence.rnn.weight_hh_l0.detach().split(16)
+            parts = recurrence.cell.weight_hh.detach().split(16)
             assert len(parts) == gates
             for part in parts:
                 close(part @ part.T, torch.eye(16), 1e-5)
             assert all(not torch.equal(a, b) for a, b in pairwise(parts))
-            for part in recurrence.rnn.weight_ih_l0.detach().split(16):
+            for part in recurrence.cell.weight_ih.detach().split(16):
                 bound = (6 / (part.shape[1] + 16)) ** 0.5  # Glorot & Bengio 2010, eq. 16
                 assert 0.7 * bound < part.abs().max() <= bound
 
     def test_learned_states_start_at_zero_and_are_trained(self):
         encoder = RecurrentEncoder(
-            3, layer=FusedLSTM, hidden_size=4, num_layers=2, initial_state="learned"
+            3, cell=LSTMCell, hidden_size=4, num_layers=2, initial_state="learned"
         )
-        zero = RecurrentEncoder(3, layer=FusedLSTM, hidden_size=4, num_layers=2)
+        zero = RecurrentEncoder(3, cell=LSTMCell, hidden_size=4, num_layers=2)
         zero.load_state_dict(encoder.state_dict(), strict=False)
         assert [tuple(part.shape) for part in encoder.initial] == [(2, 4), (2, 4)]
         assert not len(zero.initial)
@@ -306,13 +310,13 @@ class TestInitialisation:
         assert all(part.grad.abs().sum() > 0 for part in encoder.initial)
 
 
-@pytest.mark.parametrize(("cell", "bidirectional"), list(product(CELLS, [False, True])))
+@pytest.mark.parametrize(("cell", "bidirectional"), list(product(NAMES, [False, True])))
 def test_layer_norm_normalises_the_outputs_of_each_layer(cell, bidirectional):
     torch.manual_seed(0)
     encoder = make_encoder(cell, num_layers=2, bidirectional=bidirectional, layer_norm=True)
     parts = [make_encoder(cell, bidirectional=bidirectional) for _ in range(2)]
     parts[1] = RecurrentEncoder(
-        encoder.output_size, layer=LAYERS[cell], hidden_size=4, bidirectional=bidirectional
+        encoder.output_size, cell=CELLS[cell], hidden_size=4, bidirectional=bidirectional
     ).double()
     states = inputs = torch.randn(1, 6, 3).double()
     for number, part in enumerate(parts):
@@ -408,10 +412,10 @@ class TestErrors:
             encoder.step(torch.zeros(2, 3).double())
 
 
-@pytest.mark.parametrize("kind", [FusedRNN, FusedGRU, FusedLSTM])
+@pytest.mark.parametrize("kind", [RNNCell, GRUCell, LSTMCell])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_sizes(kind, bidirectional):
-    encoder = RecurrentEncoder(3, layer=kind, hidden_size=5, bidirectional=bidirectional)
+    encoder = RecurrentEncoder(3, cell=kind, hidden_size=5, bidirectional=bidirectional)
     states, final = encoder(torch.zeros(2, 4, 3), torch.tensor([4, 1]))
     ways = 2 if bidirectional else 1
     assert states.shape == (2, 4, encoder.output_size) == (2, 4, 5 * ways)

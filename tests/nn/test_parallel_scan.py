@@ -7,11 +7,14 @@ import torch
 from torch.autograd import gradcheck
 
 from seqlab.errors import InputError
-from seqlab.nn import parallel_scan
-from seqlab.nn.lru import LRU
-from seqlab.nn.minimal import MinGRU, MinLSTM, log_positive, positive
-from seqlab.nn.parallel_scan import gated_log_scan, linear_scan, log_scan
-from tests.nn.cores import PARALLEL
+from seqlab.nn.kernels import parallel_scan
+from seqlab.nn.kernels.minimal import log_positive, min_lstm_logarithms
+from seqlab.nn.kernels.parallel_scan import gated_log_scan, linear_scan, log_scan
+from seqlab.nn.recurrent.layer import RecurrentLayer
+from seqlab.nn.recurrent.lru import LRUCell
+from seqlab.nn.recurrent.minimal import MinGRUCell, MinLSTMCell, positive
+
+PARALLEL = {"min_gru": MinGRUCell, "min_lstm": MinLSTMCell, "lru": LRUCell}
 
 # Around one block, around two, and with one to three levels of blocks.
 TIMES = (1, 2, 15, 16, 17, 31, 32, 33, 100, 255, 256, 257, 300)
@@ -66,17 +69,16 @@ def test_gradients_equal_finite_differences(time):
 def test_the_scan_that_computes_gates_twice_equals_the_one_that_keeps_them(cached, monkeypatch):
     monkeypatch.setattr(parallel_scan, "CACHED", cached)
     torch.manual_seed(0)
-    layer = MinLSTM(3, 4).double()
     projected = torch.randn(5, 40, 12, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(5, 40, 4, dtype=torch.float64)
-    kept = log_scan(*layer.logarithms(projected))
+    kept = log_scan(*min_lstm_logarithms(projected))
     (expected,) = torch.autograd.grad((kept * weight).sum(), projected)
-    twice = gated_log_scan(projected, layer.logarithms)
+    twice = gated_log_scan(projected, min_lstm_logarithms)
     (gradient,) = torch.autograd.grad((twice * weight).sum(), projected)
     close(twice, kept)
     close(gradient, expected)
     few = projected.detach()[:2, :20].requires_grad_()
-    assert gradcheck(lambda x: gated_log_scan(x, layer.logarithms), few, fast_mode=True)
+    assert gradcheck(lambda x: gated_log_scan(x, min_lstm_logarithms), few, fast_mode=True)
 
 
 @pytest.mark.parametrize("spread", [0.01, 1.0, 10.0])
@@ -108,7 +110,7 @@ def test_a_gate_shut_for_good_neither_overflows_nor_leaks():
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-10)])
 def test_the_parallel_form_is_the_sequential_one_on_long_sequences(name, dtype, tolerance):
     torch.manual_seed(0)
-    layer = PARALLEL[name](3, 4).to(dtype)
+    layer = RecurrentLayer(3, 4, cell=PARALLEL[name]).to(dtype)
     inputs = 3 * torch.randn(2, 2000, 3, dtype=dtype)
     outputs, _ = layer(inputs, torch.tensor([2000, 7]))
     state, worst = None, 0.0
@@ -151,18 +153,18 @@ def test_the_positive_function_and_its_logarithm():
 def test_minimal_gates_are_the_papers():
     torch.manual_seed(0)
     x, h = torch.randn(2, 3, dtype=torch.float64), torch.rand(2, 4, dtype=torch.float64)
-    gru, lstm = MinGRU(3, 4).double(), MinLSTM(3, 4).double()
+    gru, lstm = MinGRUCell(3, 4).double(), MinLSTMCell(3, 4).double()
     z, v = gru.input(x).chunk(2, -1)
     z = torch.sigmoid(z)
-    close(gru.step(x, (h,))[0], (1 - z) * h + z * positive(v))
+    close(gru.step(gru.project(x), (h,))[0], (1 - z) * h + z * positive(v))
     f, i, v = lstm.input(x).chunk(3, -1)
     f, i = torch.sigmoid(f), torch.sigmoid(i)
-    close(lstm.step(x, (h,))[0], f / (f + i) * h + i / (f + i) * positive(v))
+    close(lstm.step(lstm.project(x), (h,))[0], f / (f + i) * h + i / (f + i) * positive(v))
 
 
 def test_eigenvalues_of_the_lru_start_in_the_ring_and_stay_inside_the_circle():
     torch.manual_seed(0)
-    layer = LRU(3, 4, state_size=500, min_radius=0.5, max_radius=0.8)
+    layer = LRUCell(3, 4, state_size=500, min_radius=0.5, max_radius=0.8)
     radii = layer.eigenvalues.abs()
     assert radii.min() >= 0.5
     assert radii.max() <= 0.8
@@ -175,6 +177,6 @@ def test_eigenvalues_of_the_lru_start_in_the_ring_and_stay_inside_the_circle():
     assert layer.eigenvalues.abs().max() < 1
     for wrong in ({"min_radius": 0.9, "max_radius": 0.5}, {"max_radius": 1.0}):
         with pytest.raises(InputError, match="min_radius"):
-            LRU(3, 4, **wrong)
+            LRUCell(3, 4, **wrong)
     with pytest.raises(InputError, match="state_size"):
-        LRU(3, 4, state_size=0)
+        LRUCell(3, 4, state_size=0)

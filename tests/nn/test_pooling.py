@@ -13,7 +13,7 @@ from seqlab.nn.pooling import (
     MaxPooling,
     MeanPooling,
 )
-from tests.nn.oracles import LAYERS, make_encoder
+from tests.nn.oracles import CELLS, make_encoder
 
 POOLINGS = {
     "last": LastPooling,
@@ -83,7 +83,7 @@ def test_gradients_reach_valid_positions_only(name):
     assert states.grad[1].any()
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", CELLS)
 class TestBothDirectionsHaveReadAll:
     def pooled(self, cell, pooling, change=None):
         torch.manual_seed(1)

@@ -3,21 +3,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqlab.nn.recurrence import initialise_gates, last_valid
-from tests.nn.oracles import KINDS, LAYERS, padded_inputs
-
-CELLS = tuple(LAYERS)
+from seqlab.nn.masking import last_valid
+from seqlab.nn.recurrent.cell import initialise_gates
+from seqlab.nn.recurrent.layer import RecurrentLayer
+from tests.nn.oracles import CELLS, KINDS, padded_inputs
 
 
 def make(cell, dtype=torch.float64):
     """Our layer, and PyTorch's with the same random weights."""
-    ours, oracle = LAYERS[cell](3, 4).to(dtype), KINDS[cell](3, 4, batch_first=True).to(dtype)
-    ours.rnn.load_state_dict(oracle.state_dict())
+    ours = RecurrentLayer(3, 4, cell=CELLS[cell]).to(dtype)
+    oracle = KINDS[cell](3, 4, batch_first=True).to(dtype)
+    weights = {name.removesuffix("_l0"): weight for name, weight in oracle.state_dict().items()}
+    ours.cell.load_state_dict(weights)
     return ours, oracle
 
 
 def random_state(layer, batch, dtype):
-    return tuple(torch.randn(batch, size, dtype=dtype) for size in layer.state_sizes)
+    return tuple(torch.randn(batch, size, dtype=dtype) for size in layer.cell.state_sizes)
 
 
 def run_oracle(oracle, sequence, state):

@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from seqlab.nn.recurrence import FusedRNN
-from seqlab.nn.rnn_pass import rnn_pass
+from seqlab.nn.kernels.cpu_rnn import rnn_pass
+from seqlab.nn.recurrent.layer import RecurrentLayer
+from seqlab.nn.recurrent.rnn import RNNCell
 
 NONLINEARITIES = {"tanh": torch.tanh, "relu": torch.relu}
 
@@ -75,25 +76,32 @@ def test_nothing_is_recorded_without_gradients():
         assert not run_pass(case).requires_grad
 
 
+def both_layers(input_size, hidden_size):
+    """Ours and PyTorch's with the same weights."""
+    torch.manual_seed(0)
+    ours = RecurrentLayer(input_size, hidden_size, cell=RNNCell)
+    theirs = nn.RNN(input_size, hidden_size, batch_first=True)
+    theirs.load_state_dict({f"{name}_l0": w for name, w in ours.cell.state_dict().items()})
+    return ours, theirs
+
+
 def test_float32_is_as_near_to_the_truth_as_pytorchs():
     """tanh by way of a sigmoid costs no precision that the matrix products leave."""
-    torch.manual_seed(0)
-    layer = FusedRNN(16, 128)
-    inputs, lengths = torch.randn(8, 100, 16), torch.full((8,), 100)
+    layer, theirs = both_layers(16, 128)
+    inputs = torch.randn(8, 100, 16)
     with torch.no_grad():
-        ours, theirs = layer(inputs, lengths)[0], layer.rnn(inputs)[0]
-        truth = layer.double().rnn(inputs.double())[0]
+        ours, other = layer(inputs)[0], theirs(inputs)[0]
+        truth = theirs.double()(inputs.double())[0]
     assert (ours - truth).abs().max() < 1e-6
-    assert (ours - truth).abs().max() < 3 * (theirs - truth).abs().max()
+    assert (ours - truth).abs().max() < 3 * (other - truth).abs().max()
 
 
 @pytest.mark.parametrize("mixed", [False, True])
 def test_bf16(mixed):
     """In bf16 throughout, or in the weights' precision under autocast."""
-    torch.manual_seed(0)
-    layer = FusedRNN(3, 4)
+    layer, theirs = both_layers(3, 4)
     inputs, lengths = torch.randn(2, 6, 3), torch.tensor([6, 4])
-    expected, _ = nn.RNN.forward(layer.rnn, inputs)
+    expected, _ = theirs(inputs)
     if mixed:
         with torch.autocast("cpu", torch.bfloat16):
             states, _ = layer(inputs, lengths)
@@ -104,14 +112,3 @@ def test_bf16(mixed):
     torch.testing.assert_close(states.float(), expected, atol=0.05, rtol=0.05)
     states.sum().backward()
     assert all(p.grad.isfinite().all() for p in layer.parameters())
-
-
-def test_compiled_graphs_take_pytorchs_layer(monkeypatch):
-    """A compiler cannot look into the hand-written pass."""
-    layer = FusedRNN(3, 4)
-    inputs, lengths = torch.randn(2, 6, 3), torch.tensor([6, 4])
-    by_hand, _ = layer(inputs, lengths)
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    monkeypatch.setattr("seqlab.nn.recurrence.rnn_pass", None)
-    states, _ = layer(inputs, lengths)
-    torch.testing.assert_close(states, by_hand, atol=1e-6, rtol=1e-6)

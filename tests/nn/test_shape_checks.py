@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from seqlab.nn.masking import valid_mask, zero_padding
-from seqlab.nn.recurrence import FusedGRU
+from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.layer import RecurrentLayer
 
 
 def test_a_dimension_too_few():
@@ -24,8 +25,9 @@ def test_a_wrong_dtype():
 
 
 def test_methods_are_checked_too():
+    layer = RecurrentLayer(3, 4, cell=GRUCell)
     with pytest.raises(jaxtyping.TypeCheckError, match="forward"):
-        FusedGRU(3, 4)(torch.zeros(2, 5, 3), torch.tensor([5, 5]), need_state=None)
+        layer(torch.zeros(2, 5, 3), torch.tensor([5, 5]), need_state=None)
 
 
 def test_a_test_can_do_without(unchecked):

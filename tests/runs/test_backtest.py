@@ -9,8 +9,8 @@ from seqlab.data.sines import Sines
 from seqlab.errors import InputError
 from seqlab.networks.forecaster import Forecaster
 from seqlab.networks.reader import Reader
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedGRU
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
 from seqlab.runs.backtest import back_test, forecast_windows
 from seqlab.tasks.forecasting import Forecasting
 from seqlab.tasks.schedules import constant
@@ -20,7 +20,7 @@ SMALL = {"num_series": 3, "length": 90, "window": 16, "horizon": 4, "val_steps":
 
 def task_of(data, seed=0, **settings):
     torch.manual_seed(seed)
-    encoder = partial(RecurrentEncoder, layer=FusedGRU, hidden_size=6)
+    encoder = partial(RecurrentEncoder, cell=GRUCell, hidden_size=6)
     network = Forecaster(data.spec, reader=partial(Reader, encoder=encoder), **settings)
     return Forecasting(
         network=network, spec=data.spec, optimizer=torch.optim.Adam, scheduler=constant, horizon=4

@@ -17,8 +17,8 @@ from seqlab.data.spec import Spec
 from seqlab.errors import InputError, NonFiniteLossError
 from seqlab.networks.classifier import Classifier
 from seqlab.networks.reader import Reader
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedGRU
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
 from seqlab.runs.setup import prepare
 from seqlab.tasks.classification import Classification, ClassificationMeter
 from seqlab.tasks.schedules import constant, cosine, plateau, warmup_cosine
@@ -215,7 +215,7 @@ def magic_token():
 
 def reader_network(spec):
     torch.manual_seed(0)
-    encoder = partial(RecurrentEncoder, layer=FusedGRU, hidden_size=4)
+    encoder = partial(RecurrentEncoder, cell=GRUCell, hidden_size=4)
     return Classifier(spec, reader=partial(Reader, encoder=encoder, embedding_dim=4))
 
 

@@ -10,8 +10,8 @@ from seqlab.data.sines import Sines
 from seqlab.errors import InputError
 from seqlab.networks.forecaster import Forecaster
 from seqlab.networks.reader import Reader
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedGRU
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
 from seqlab.tasks.forecasting import Forecasting
 from seqlab.tasks.schedules import constant
 from tests.conftest import SHORT
@@ -22,7 +22,7 @@ TINY = ("data.num_series=6", "data.length=200", "model.encoder.hidden_size=8", "
 
 def task_of(data, task=None, **settings):
     torch.manual_seed(0)
-    encoder = partial(RecurrentEncoder, layer=FusedGRU, hidden_size=6)
+    encoder = partial(RecurrentEncoder, cell=GRUCell, hidden_size=6)
     network = Forecaster(data.spec, reader=partial(Reader, encoder=encoder), **settings)
     return Forecasting(
         network=network,

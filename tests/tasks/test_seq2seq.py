@@ -13,8 +13,8 @@ from seqlab.networks.search import Search
 from seqlab.networks.seq2seq import Seq2Seq
 from seqlab.nn.attention import GeneralAttention
 from seqlab.nn.decoder import Decoder
-from seqlab.nn.encoder import RecurrentEncoder
-from seqlab.nn.recurrence import FusedGRU
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
 from seqlab.tasks.schedules import constant
 from seqlab.tasks.seq2seq import SequenceToSequence
 from seqlab.tasks.seq2seq_meter import Outcome, Seq2SeqMeter
@@ -26,7 +26,7 @@ def build(data=DATA, attention=GeneralAttention, **options):
     torch.manual_seed(0)
     network = Seq2Seq(
         data.spec,
-        reader=partial(Reader, encoder=partial(RecurrentEncoder, layer=FusedGRU, hidden_size=12)),
+        reader=partial(Reader, encoder=partial(RecurrentEncoder, cell=GRUCell, hidden_size=12)),
         decoder=partial(Decoder, hidden_size=12),
         attention=attention,
     )

@@ -12,7 +12,7 @@ from seqlab.errors import check_at_least, check_probability
 from seqlab.nn.attention import Attention
 from seqlab.nn.encoder import Encoder
 from seqlab.nn.masking import valid_mask
-from seqlab.nn.recurrence import State
+from seqlab.nn.recurrent.cell import State
 
 
 class Reader(nn.Module):

@@ -18,8 +18,8 @@ from seqlab.nn.bridge import Bridge
 from seqlab.nn.copying import CopyMixture
 from seqlab.nn.decoder import Decoder
 from seqlab.nn.decoder_state import Decoded, DecoderState, Memory
-from seqlab.nn.encoder import RecurrentEncoder
 from seqlab.nn.masking import valid_mask
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
 from seqlab.nn.stepping import Step
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from seqlab.nn.recurrence import State
+from seqlab.nn.recurrent.cell import State
 
 
 class Bridge(nn.Module):

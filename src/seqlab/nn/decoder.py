@@ -16,7 +16,7 @@ from seqlab.nn.coverage import covered
 from seqlab.nn.decoder_state import Decoded, DecoderState, Memory
 from seqlab.nn.gates import GATES
 from seqlab.nn.loop_gradient import LoopInputs
-from seqlab.nn.recurrence import State, initialise_gates
+from seqlab.nn.recurrent.cell import State, initialise_gates
 
 CellName = Literal["rnn", "gru", "lstm"]
 Position = Literal["after", "before"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from seqlab.nn.attention import Prepared
-from seqlab.nn.recurrence import State
+from seqlab.nn.recurrent.cell import State
 
 
 class Memory(NamedTuple):

@@ -9,12 +9,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqlab.errors import InputError
-from seqlab.nn.encoder import RecurrentEncoder, check_causal
-from seqlab.nn.lru import LRU
+from seqlab.nn.encoder import check_causal
 from seqlab.nn.masking import check_lengths, valid_mask
-from seqlab.nn.minimal import MinimalRecurrence
-from seqlab.nn.recurrence import Recurrence, State
-from seqlab.nn.scan import written_out
+from seqlab.nn.recurrent.cell import GatedCell, State
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.layer import RecurrentLayer
+from seqlab.nn.recurrent.lru import LRUCell
 
 
 def gradient_by_lag(
@@ -95,7 +95,7 @@ def norm_by_step(
 
 
 def gate_saturation(
-    layer: Recurrence,
+    layer: RecurrentLayer,
     inputs: Float[Tensor, "batch time feature"],
     lengths: Int[Tensor, " batch"],
     *,
@@ -105,7 +105,7 @@ def gate_saturation(
     """How often each gate is all but closed and all but open (Karpathy et al. 2016, section 4.3).
 
     Args:
-        layer: a fused, written-out or minimal recurrence.
+        layer: a recurrent layer.
         inputs: what goes into it.
         lengths: valid positions.
         low: closed is below.
@@ -117,45 +117,41 @@ def gate_saturation(
     Raises:
         InputError: the layer has no gates.
     """
-    mask = valid_mask(lengths, inputs.shape[1])
+    cell = layer.cell
+    if not cell.gate_names:
+        raise InputError(f"{type(cell).__name__} has no gates; use an LSTM, a GRU or a minimal one")
+    mask = valid_mask(lengths, inputs.shape[1]).T
+    training = layer.training
+    layer.eval()
     with torch.no_grad():
-        if isinstance(layer, MinimalRecurrence):
-            names, activations = layer.gates, layer.activate(inputs)
-        else:
-            run = written_out(layer).eval()
-            start = run.zero_state(inputs)
-            history = run.history(inputs, start)
-            before = tuple(
-                torch.cat([first[None], part[:-1]])
-                for first, part in zip(start, history, strict=True)
-            )
-            activations = run.cell.activate(run.cell.project(inputs.transpose(0, 1)), before)
-            names, mask = run.cell.gates, mask.T
-    if not names:
-        raise InputError(
-            f"{type(layer).__name__} has no gates; use an LSTM, a GRU or a minimal one"
+        start = cell.zero_state(inputs)
+        before = tuple(
+            torch.cat([first[None], part[:-1]])
+            for first, part in zip(start, layer.history(inputs, start), strict=True)
         )
+        activations = cell.gates(cell.project(inputs.transpose(0, 1)), before)
+    layer.train(training)
     return {
         name: (
             (activations[name][mask] < low).double().mean().item(),
             (activations[name][mask] > high).double().mean().item(),
         )
-        for name in names
+        for name in cell.gate_names
     }
 
 
-def spectral_radius(layer: Recurrence) -> dict[str, float]:
+def spectral_radius(layer: RecurrentLayer) -> dict[str, float]:
     """The largest |eigenvalue| of each block of the recurrent matrix (Pascanu et al. 2013, sec. 2).
 
     Raises:
         InputError: the layer has no recurrent matrix.
     """
-    if isinstance(layer, LRU):
-        return {"state": layer.eigenvalues.abs().max().item()}
-    if isinstance(layer, MinimalRecurrence):
-        raise InputError(f"{type(layer).__name__} has no recurrent matrix; see gate_saturation")
-    cell = written_out(layer).cell
-    blocks = cell.recurrent_weight.detach().split(cell.hidden_size)
+    cell = layer.cell
+    if isinstance(cell, LRUCell):
+        return {"state": cell.eigenvalues.abs().max().item()}
+    if not isinstance(cell, GatedCell):
+        raise InputError(f"{type(cell).__name__} has no recurrent matrix; see gate_saturation")
+    blocks = cell.weight_hh.detach().split(cell.hidden_size)
     return {
         name: torch.linalg.eigvals(block).abs().max().item()
         for name, block in zip(cell.blocks, blocks, strict=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqlab.nn.recurrence import State
+from seqlab.nn.recurrent.cell import State
 
 _sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input  # (x, σ) → x σ (1 − σ)
 _tanh_slope = torch.ops.aten.tanh_backward.grad_input  # (x, τ) → x (1 − τ²)

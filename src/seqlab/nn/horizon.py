@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqlab.nn.attention import Attention, Prepared
-from seqlab.nn.recurrence import FusedGRU
+from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.layer import RecurrentLayer
 
 
 class DirectHorizon(nn.Module):
@@ -69,7 +70,7 @@ class StepwiseHorizon(nn.Module):
     ) -> None:
         super().__init__()
         self.bridge = nn.Linear(size, size)
-        self.recurrence = FusedGRU(channels + future_size, size)
+        self.recurrence = RecurrentLayer(channels + future_size, size, cell=GRUCell)
         self.attention = attention
         self.output = nn.Linear(2 * size if attention else size, outputs)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqlab.nn.additive_score import step_backward
 from seqlab.nn.gates import Gates
-from seqlab.nn.recurrence import State
+from seqlab.nn.recurrent.cell import State
 
 _softmax_slope = torch.ops.aten._softmax_backward_data.out
 

@@ -27,6 +27,18 @@ def check_lengths(lengths: Int[Tensor, " batch"], time: int) -> None:
         )
 
 
+def full_lengths(inputs: Shaped[Tensor, "batch time ..."]) -> Int[Tensor, " batch"]:
+    """The lengths of sequences without padding."""
+    return torch.full((inputs.shape[0],), inputs.shape[1], device=inputs.device)
+
+
+def last_valid(
+    states: Float[Tensor, "batch time hidden"], lengths: Int[Tensor, " batch"]
+) -> Float[Tensor, "batch hidden"]:
+    """The state at each sequence's last valid position."""
+    return states[torch.arange(len(lengths), device=lengths.device), lengths - 1]
+
+
 def valid_mask(lengths: Int[Tensor, " batch"], time: int) -> Bool[Tensor, "batch time"]:
     """True at the positions before each sequence's length."""
     return torch.arange(time, device=lengths.device) < lengths[:, None]

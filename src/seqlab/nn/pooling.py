@@ -9,8 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqlab.nn.attention import Attention
-from seqlab.nn.masking import valid_mask
-from seqlab.nn.recurrence import last_valid
+from seqlab.nn.masking import last_valid, valid_mask
 
 
 class Pooling(nn.Module, ABC):

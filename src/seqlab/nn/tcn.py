@@ -9,8 +9,15 @@ from torch import Tensor, nn
 
 from seqlab.errors import check_at_least, check_probability
 from seqlab.nn.encoder import Encoder, check_causal, check_state
-from seqlab.nn.masking import check_lengths, reversal_index, reverse_valid, zero_padding
-from seqlab.nn.recurrence import State, last_valid
+from seqlab.nn.masking import (
+    check_lengths,
+    full_lengths,
+    last_valid,
+    reversal_index,
+    reverse_valid,
+    zero_padding,
+)
+from seqlab.nn.recurrent.cell import State
 
 
 class TCNEncoder(Encoder):
@@ -75,12 +82,13 @@ class TCNEncoder(Encoder):
     def forward(
         self,
         inputs: Float[Tensor, "batch time feature"],
-        lengths: Int[Tensor, " batch"],
+        lengths: Int[Tensor, " batch"] | None = None,
         state: State | None = None,
         *,
         need_state: bool = True,
     ) -> tuple[Float[Tensor, "batch time output"], State | None]:
         batch, time, _ = inputs.shape
+        lengths = full_lengths(inputs) if lengths is None else lengths
         check_lengths(lengths, time)
         if state is None:
             state = tuple(inputs.new_zeros(shape) for shape in self._shapes(batch))

@@ -12,8 +12,14 @@ from torch import Tensor, nn
 
 from seqlab.errors import InputError, check_at_least, check_probability
 from seqlab.nn.encoder import Encoder, check_causal, check_state
-from seqlab.nn.masking import check_lengths, valid_mask, zero_padding
-from seqlab.nn.recurrence import State, last_valid
+from seqlab.nn.masking import (
+    check_lengths,
+    full_lengths,
+    last_valid,
+    valid_mask,
+    zero_padding,
+)
+from seqlab.nn.recurrent.cell import State
 
 # Wavelengths go from 2π to 2π times this (Vaswani et al. 2017, section 3.5).
 LONGEST = 10_000.0
@@ -96,12 +102,13 @@ class TransformerEncoder(Encoder):
     def forward(
         self,
         inputs: Float[Tensor, "batch time feature"],
-        lengths: Int[Tensor, " batch"],
+        lengths: Int[Tensor, " batch"] | None = None,
         state: State | None = None,
         *,
         need_state: bool = True,
     ) -> tuple[Float[Tensor, "batch time output"], State | None]:
         batch, time, _ = inputs.shape
+        lengths = full_lengths(inputs) if lengths is None else lengths
         check_lengths(lengths, time)
         valid = valid_mask(lengths, time)
         states = self.enter(zero_padding(inputs, lengths))

@@ -12,10 +12,38 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from seqlab.nn.kernels.once import differentiable_once
+from seqlab.nn.masking import last_valid
+from seqlab.nn.recurrent.cell import State
+from seqlab.nn.recurrent.rnn import RNNCell
 
 _tanh_slope = torch.ops.aten.tanh_backward.grad_input  # (x, τ) → x (1 − τ²)
 _relu_slope = torch.ops.aten.threshold_backward.grad_input  # (x, y, 0) → x where y > 0, else 0
+
+
+def applies(
+    cell: RNNCell, inputs: Tensor, lengths: Tensor, state: State | None, need_state: bool
+) -> bool:
+    """On a CPU, where PyTorch has no fused kernel."""
+    return inputs.device.type == "cpu"
+
+
+def run(
+    cell: RNNCell, inputs: Tensor, lengths: Tensor, state: State | None, need_state: bool
+) -> tuple[Tensor, State | None]:
+    """The layer by `rnn_pass`."""
+    (before,) = cell.zero_state(inputs) if state is None else state
+    # Time first, so that each step reads and writes one stretch of memory.
+    outputs = rnn_pass(
+        inputs.transpose(0, 1),
+        before,
+        input_weight=cell.weight_ih,
+        weight=cell.weight_hh,
+        bias=cell.bias_ih + cell.bias_hh,
+        nonlinearity=cell.nonlinearity,
+    ).transpose(0, 1)
+    return outputs, (last_valid(outputs, lengths),) if need_state else None
 
 
 def rnn_pass(
@@ -78,10 +106,8 @@ class _RNNPass(torch.autograd.Function):
         return hiddens[1:]
 
     @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] — the decorator's signature
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    @differentiable_once
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         inputs, input_weight, weight, hiddens = ctx.saved_tensors
         before, after = hiddens[:-1], hiddens[1:]
         by_products = torch.empty_like(after)

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from seqlab.nn.compiling import uncompiled
+from seqlab.nn.kernels.once import differentiable_once
 
 # Large enough that few levels are needed, small enough that the depth stays low.
 BLOCK = 16
@@ -96,10 +96,8 @@ class _LinearScan(torch.autograd.Function):
         return states
 
     @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] — the decorator's signature
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    @differentiable_once
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         decay, states = ctx.saved_tensors
         later = torch.cat([decay[:, 1:], torch.zeros_like(decay[:, :1])], dim=1).conj()
         by_values = _scan(_LINEAR, later, gradients[0], reverse=True)
@@ -116,10 +114,8 @@ class _LogScan(torch.autograd.Function):
         return states
 
     @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] — the decorator's signature
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    @differentiable_once
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         log_decay, log_values, states = ctx.saved_tensors
         return _log_scan_gradients(log_decay, log_values, states, gradients[0])
 
@@ -134,10 +130,8 @@ class _GatedLogScan(torch.autograd.Function):
         return joined
 
     @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] — the decorator's signature
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor, None]:
+    @differentiable_once
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         projected, states = ctx.saved_tensors
         by_projected = torch.empty_like(projected)
         pieces = (_pieces(x, like=projected) for x in (projected, states, *gradients, by_projected))

@@ -6,25 +6,25 @@ from math import pi
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from seqlab.errors import InputError, check_at_least
-from seqlab.nn.parallel_scan import linear_scan
-from seqlab.nn.recurrence import Recurrence, State, last_valid
+from seqlab.nn.recurrent.cell import Cell, State
 
 
-class LRU(Recurrence):
+class LRUCell(Cell):
     """A block around the linear recurrent unit (Orvieto et al. 2023, section 3 and appendix A).
 
     s_t = λ ⊙ s_{t−1} + γ ⊙ (B v_t),  y_t = Re(C s_t) + D ⊙ v_t,  output u_t + GLU(GELU(y_t)), with
     λ = exp(−exp(ν) + i exp(θ)), γ starting at √(1 − |λ|²), and v_t = LayerNorm(u_t), where u_t is
     x_t, projected if it is of another size. |λ| < 1 whatever the parameters.
 
-    The state holds the real parts of s_t, then the imaginary ones.
+    The state is the output, which no step reads, and the real parts of s_t, then the imaginary
+    ones. Weights start as in the paper.
 
     Args:
-        state_size: complex numbers in the state; `hidden_size` if None.
+        state_size: complex numbers in s_t; `hidden_size` if None.
         min_radius: the smallest |λ| at the start.
         max_radius: the largest |λ| at the start: the nearer to 1, the longer the memory.
         max_phase: the largest angle of λ at the start.
@@ -50,7 +50,9 @@ class LRU(Recurrence):
                 f"min_radius={min_radius} and max_radius={max_radius} must be 0 ≤ min < max < 1: "
                 "a recurrence with larger eigenvalues explodes"
             )
-        super().__init__(input_size, hidden_size, (2 * size,))
+        super().__init__(
+            input_size, hidden_size, state_sizes=(hidden_size, 2 * size), reads_output=False
+        )
         self.enter = (
             nn.Linear(input_size, hidden_size) if input_size != hidden_size else nn.Identity()
         )
@@ -69,42 +71,57 @@ class LRU(Recurrence):
     @property
     def eigenvalues(self) -> Complex[Tensor, " state"]:
         """λ."""
-        return torch.polar(torch.exp(-torch.exp(self.log_rate)), torch.exp(self.log_phase))
+        return torch.polar(
+            torch.exp(-torch.exp(_wide(self.log_rate))), torch.exp(_wide(self.log_phase))
+        )
 
-    def forward(
+    def read_in(
+        self, inputs: Float[Tensor, "*rest feature"]
+    ) -> tuple[
+        Float[Tensor, "*rest hidden"], Float[Tensor, "*rest hidden"], Float[Tensor, "*rest state"]
+    ]:
+        """u, v, and γ ⊙ (B v), the last in real and imaginary parts."""
+        entered = self.enter(inputs)
+        normed = self.norm(entered)
+        values = _wide(F.linear(normed, self.into)) * torch.exp(_wide(self.log_scale)).repeat(2)
+        return entered, normed, values
+
+    def read_out(
         self,
-        inputs: Float[Tensor, "batch time feature"],
-        lengths: Int[Tensor, " batch"],
-        state: State | None = None,
-        *,
-        need_state: bool = True,
-    ) -> tuple[Float[Tensor, "batch time hidden"], State | None]:
-        entered = self.enter(inputs)
-        normed = self.norm(entered)
-        values = self._complex(F.linear(normed, self.into)) * torch.exp(self.log_scale)
-        decay = self.eigenvalues.expand(1, inputs.shape[1], -1)
-        states = linear_scan(decay, values, None if state is None else self._complex(state[0]))
-        flat = torch.cat([states.real, states.imag], dim=-1)
-        outputs = self._leave(flat, normed, entered)
-        return outputs, (last_valid(flat, lengths),) if need_state else None
-
-    def step(
-        self, inputs: Float[Tensor, "batch feature"], state: State | None = None
-    ) -> tuple[Float[Tensor, "batch hidden"], State]:
-        entered = self.enter(inputs)
-        normed = self.norm(entered)
-        states = self._complex(F.linear(normed, self.into)) * torch.exp(self.log_scale)
-        if state is not None:
-            states = self.eigenvalues * self._complex(state[0]) + states
-        flat = torch.cat([states.real, states.imag], dim=-1)
-        return self._leave(flat, normed, entered), (flat,)
-
-    def _leave(self, states: Tensor, normed: Tensor, entered: Tensor) -> Tensor:
-        read = F.linear(states, self.out_of) + self.skip * normed
+        states: Float[Tensor, "*rest state"],
+        entered: Float[Tensor, "*rest hidden"],
+        normed: Float[Tensor, "*rest hidden"],
+    ) -> Float[Tensor, "*rest hidden"]:
+        """The output, from s in real and imaginary parts, u and v."""
+        read = F.linear(states.to(self.out_of.dtype), self.out_of) + self.skip * normed
         return entered + F.glu(self.gate(F.gelu(read)), dim=-1)
 
-    def _complex(self, flat: Tensor) -> Tensor:
-        """Real parts and imaginary parts side by side → complex numbers."""
-        # There is no complex number of half precision to count on.
-        short = flat.dtype in (torch.bfloat16, torch.float16)
-        return torch.complex(*(flat.float() if short else flat).chunk(2, -1))
+    def project(self, inputs: Tensor) -> Tensor:
+        return torch.cat(self.read_in(inputs), dim=-1)
+
+    def gates(
+        self, projected: Tensor, state: State, mask: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        sizes = (self.hidden_size, self.hidden_size, self.state_sizes[1])
+        entered, normed, values = projected.split(sizes, dim=-1)
+        new = self.eigenvalues * as_complex(state[1]) + as_complex(values)
+        states = torch.cat([new.real, new.imag], dim=-1)
+        dtype = self.out_of.dtype
+        return {
+            "output": self.read_out(states, entered.to(dtype), normed.to(dtype)),
+            "state": states,
+        }
+
+    def step(self, projected: Tensor, state: State, mask: Tensor | None = None) -> State:
+        new = self.gates(projected, state, mask)
+        return new["output"], new["state"]
+
+
+def as_complex(flat: Float[Tensor, "*rest flat"]) -> Complex[Tensor, "*rest state"]:
+    """Real parts and imaginary parts side by side → complex numbers."""
+    return torch.complex(*_wide(flat).chunk(2, -1))
+
+
+def _wide(values: Tensor) -> Tensor:
+    """In single precision at least: there is no complex number of half precision to count on."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -1,0 +1,29 @@
+"""Fast and equal implementations of what is defined elsewhere, and the table of them.
+
+Each file is one. Nothing but `seqlab.nn.kernel_table` imports this folder; without it everything
+works, slower. Gradients of gradients are not available where a kernel is differentiated by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+from seqlab.nn.kernel_table import Kernel
+from seqlab.nn.kernels import cpu_rnn, fused, linear_unit, minimal
+from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.lru import LRUCell
+from seqlab.nn.recurrent.lstm import LSTMCell
+from seqlab.nn.recurrent.minimal import MinGRUCell, MinLSTMCell
+from seqlab.nn.recurrent.rnn import RNNCell
+
+KERNELS: Mapping[Hashable, tuple[Kernel, ...]] = {
+    RNNCell: (
+        Kernel(cpu_rnn.applies, cpu_rnn.run),
+        Kernel(fused.applies, fused.run_rnn),
+    ),
+    GRUCell: (Kernel(fused.applies_to_gru, fused.run_gru),),
+    LSTMCell: (Kernel(fused.applies, fused.run_lstm),),
+    MinGRUCell: (Kernel(minimal.applies, minimal.run_min_gru),),
+    MinLSTMCell: (Kernel(minimal.applies, minimal.run_min_lstm),),
+    LRUCell: (Kernel(linear_unit.applies, linear_unit.run),),
+}

@@ -1,0 +1,1 @@
+"""Recurrences: each cell's equation once, the layer that runs it over time, and the encoder."""
