@@ -73,7 +73,7 @@ def test_packages_are_found():
     """The test above has something to walk."""
     found = {package_of(path) for path in FILES}
     assert {"errors", "data", "nn", "networks", "tasks", "callbacks", "runs"} <= found
-    assert "seqlab.nn.masking" in set(imports(SOURCE / "nn" / "encoder.py"))
+    assert "seqlab.nn.masking" in set(imports(SOURCE / "nn" / "tcn.py"))
     assert "lightning" in set(imports(SOURCE / "data" / "datamodule.py"))
 
 
