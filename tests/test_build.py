@@ -8,7 +8,8 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from seqlab.build import TASK, build_data, build_network, build_task, refuse_unused
-from seqlab.errors import InputError
+from seqlab.errors import InputError, check_at_least
+from seqlab.instantiation import instantiate
 from seqlab.networks.classifier import Classifier, PoolingName
 from tests.conftest import ROOT, SMALL
 
@@ -33,6 +34,11 @@ def test_an_option_of_a_task_is_written_once(task):
     assert list(config.network) == list(config.module) == ["_target_"]
     written = OmegaConf.to_container(config, resolve=False)
     assert "${task." not in str({k: v for k, v in written.items() if k != "callbacks"})
+
+
+def build_all(config):
+    data = build_data(config)
+    return build_task(config, build_network(config, data.spec), data.spec)
 
 
 class Wide(Classifier):
@@ -61,8 +67,7 @@ def test_every_option_reaches_the_constructors_that_name_it(task, monkeypatch):
 
     record("network")
     record("module")
-    data = build_data(config)
-    build_task(config, build_network(config, data.spec), data.spec)
+    build_all(config)
     options = {key for key in config.task if key not in TASK}
     reached = {key for given in made.values() for key in given}
     assert options <= reached
@@ -110,3 +115,81 @@ def test_a_network_of_the_users_own_gets_the_options_that_it_names():
     )
     data = build_data(config)
     assert build_network(config, data.spec).width == 7
+
+
+# A layer names its argument; where that stands is added by who builds it.
+PLACED = {
+    "model.encoder.hidden_size=0": "model.encoder.hidden_size=0 must be at least 1",
+    "model.encoder.layer.zoneout=2 model=gru_cell": "model.encoder.layer.zoneout=2.0 must be ",
+    "model.dropout=1": "model.dropout=1 must be at least 0 and below 1",
+    "model.embedding_dim=0": "model.embedding_dim=0 must be at least 1",
+    "task.label_smoothing=2": "task.label_smoothing=2 must be ",
+    "data=copy task.decoder.hidden_size=0": "task.decoder.hidden_size=0 must be at least 1",
+    "data=copy task.forcing_start=2": "task.forcing_start=2 must be from 0 to 1",
+    "data=copy task.search.beam_size=0": "task.search.beam_size=0 must be at least 1",
+    "data=copy model.embedding_dropout=1": "model.embedding_dropout=1 must be ",
+    "data=copy task.embedding_dropout=1": "task.embedding_dropout=1 must be ",
+    "data=sines task.difference=-1": "task.difference=-1 must be at least 0",
+    "data=sines task.quantiles=[0.1]": "task.quantiles=[0.1] must be rising probabilities",
+    "data=sines task.intervals=[3]": "task.intervals=[3] must be probabilities",
+    "model=transformer model.encoder.num_heads=5": "model.encoder.num_heads=5 must divide hidden_s",
+    "model=tcn model.encoder.kernel_size=1": "model.encoder.kernel_size=1 must be at least 2",
+}
+
+
+@pytest.mark.parametrize("overrides", PLACED)
+def test_an_error_says_where_the_argument_stands(overrides):
+    config = composed(*overrides.split())
+    with pytest.raises(InputError) as caught:
+        build_all(config)
+    assert str(caught.value).startswith(PLACED[overrides])
+
+
+class Nested:
+    """Takes parts that are made of their own sections."""
+
+    def __init__(self, size: int, parts: list[object], search: object = None) -> None:
+        check_at_least("size", size)
+        self.parts, self.search = parts, search
+
+
+def leaf(width: int = 1) -> int:
+    """Fails like a layer."""
+    check_at_least("width", width)
+    check_at_least("inner", width, 2)
+    return width
+
+
+def node(name, **values):
+    return {"_target_": f"tests.test_build.{name}", **values}
+
+
+def test_sections_within_sections_are_made_from_the_inside():
+    search = {"_target_": "seqlab.networks.search.Search", "method": "beam"}
+    values = node("Nested", size=1, parts=[node("leaf", width=2), 5], search=search)
+    made = instantiate(OmegaConf.create(values), "task")
+    assert made.parts == [2, 5]
+    # A dataclass stays one: Hydra would hand it on as a node.
+    assert made.search.beam.beam_size == 5
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (node("Nested", size=0, parts=[]), "task.size=0 must be at least 1"),
+        (node("Nested", size=1, parts=[node("leaf", width=0)]), "task.parts[0].width=0 must be"),
+        (node("Nested", size=1, parts=[node("leaf", width=1)]), "task.parts[0]: inner=1 must be"),
+        (node("Nested", size=1, parts=[], search=node("leaf", width=0)), "task.search.width=0 mu"),
+    ],
+)
+def test_an_error_names_the_section_that_it_came_from(values, message):
+    with pytest.raises(InputError) as caught:
+        instantiate(OmegaConf.create(values), "task")
+    assert str(caught.value).startswith(message)
+
+
+def test_what_the_caller_hands_over_stands_elsewhere():
+    make = instantiate(OmegaConf.create(node("leaf", _partial_=True)), "model.encoder")
+    with pytest.raises(InputError) as caught:
+        make(width=0)
+    assert str(caught.value).startswith("width=0 must be")

@@ -159,7 +159,7 @@ def test_wrong_value(train, tmp_path, overrides):
 def test_wrong_value_from_the_shell(tmp_path):
     done = run("model.encoder.hidden_size=0", "hydra.run.dir=run", folder=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "error: hidden_size=0 must be at least 1\n"
+    assert done.stderr == "error: model.encoder.hidden_size=0 must be at least 1\n"
 
 
 def test_traceback_on_request(tmp_path):

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from seqlab.data.datamodule import SequenceDataModule
 from seqlab.data.spec import Spec
 from seqlab.errors import InputError
-from seqlab.instantiation import instantiate, locate
+from seqlab.instantiation import instantiate, locate, placed
 from seqlab.keys import TYPES, check_keys
 
 NOTHING = nullcontext()
@@ -77,7 +77,12 @@ MODEL = [*TYPES["model"], "encoder", "attention", "self_attention"]
 def refuse_unused(config: DictConfig) -> None:
     """Raises InputError for a key that nothing reads."""
     options = [*_options(config, "network"), *_options(config, "module")]
-    known = {"": TOP, "recommended.": ["lr"], "model.": MODEL, "task.": [*options, *TASK]}
+    known = {
+        "": TOP,
+        "recommended.": TYPES["recommended"],
+        "model.": MODEL,
+        "task.": [*options, *TASK],
+    }
     for prefix, names in known.items():
         node = OmegaConf.select(config, prefix[:-1]) if prefix else config
         for key in node or ():
@@ -136,8 +141,11 @@ def _make_network(config: DictConfig, spec: Spec) -> Any:
         self_attention=instantiate(model.self_attention, "model.self_attention", optional=True),
     )
     attention = instantiate(model.attention, "model.attention", optional=True)
-    make = _constructor(config, "network")
-    return make(spec=spec, reader=reader, attention=attention, dropout=model.dropout)
+    make = partial(_constructor(config, "network"), dropout=model.dropout)
+    names = TYPES["model"]
+    return placed("model", names, make)(
+        spec=spec, reader=placed("model", names, reader), attention=attention
+    )
 
 
 def _matched(config: DictConfig, spec: Spec) -> DictConfig:

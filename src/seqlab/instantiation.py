@@ -6,7 +6,7 @@ import difflib
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from inspect import Parameter
@@ -16,7 +16,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from seqlab.errors import InputError
+from seqlab.errors import ArgumentError, InputError
 from seqlab.hints import choice_for
 from seqlab.value_types import OBJECT, annotated_types, fits, is_finite, shown, told
 
@@ -38,14 +38,60 @@ def instantiate(node: Any, key: str, *, optional: bool = False) -> Any:
     values: Any = OmegaConf.to_container(node, resolve=True)
     # Checked as a whole first: then what goes wrong inside is the target's own error, unwrapped.
     _check(values, OmegaConf.to_container(node, resolve=False), key)
+    return _make(values, key)
+
+
+def _make(values: Any, key: str) -> Any:
+    """Makes what plain values describe: every target below, the innermost first."""
+    if isinstance(values, list):
+        return [_make(value, f"{key}[{number}]") for number, value in enumerate(values)]
+    if not isinstance(values, dict):
+        return values
+    if "_target_" not in values:
+        return {name: _make(value, f"{key}.{name}") for name, value in values.items()}
+    target = locate(values["_target_"], f"{key}._target_")
+    # Hydra would turn dataclasses that it is handed into nodes, and says whatever goes wrong below
+    # in its own words: it gets plain values, and Python the objects made of the nodes below.
+    objects = {name: _make(v, f"{key}.{name}") for name, v in values.items() if _has_target(v)}
+    plain = {name: value for name, value in values.items() if name not in objects}
     try:
-        made = hydra_instantiate(values, _convert_="all")
+        make = hydra_instantiate(plain | {"_partial_": True}, _convert_="all")
     except InstantiationException as error:
-        cause = error.__cause__ or error
-        raise _ours(key, cause) if _is_foreign(values) else cause from error
-    if isinstance(made, partial) and _is_foreign(values):
-        return partial(_call_foreign, key, made)
-    return made
+        raise InputError(f"{key}: {error.__cause__ or error}") from error
+    call = placed(key, inspect.signature(target).parameters, partial(make, **objects))
+    if _is_foreign(values):
+        call = partial(_call_foreign, key, call)
+    return call if values.get("_partial_") else call()
+
+
+def _has_target(value: Any) -> bool:
+    """Whether a value becomes an object, or holds one that does."""
+    if isinstance(value, dict):
+        return "_target_" in value or any(map(_has_target, value.values()))
+    return isinstance(value, list) and any(map(_has_target, value))
+
+
+def placed(key: str, names: Iterable[str], make: Callable[..., Any]) -> Callable[..., Any]:
+    """A constructor whose errors say where its arguments stand in the configuration.
+
+    Args:
+        key: the section with its settings.
+        names: its arguments.
+        make: the constructor. Arguments that are handed over when it is called do not stand in this
+            section.
+    """
+    return partial(_call_placed, key, frozenset(names), make)
+
+
+def _call_placed(
+    key: str, names: frozenset[str], make: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
+    try:
+        return make(*args, **kwargs)
+    except ArgumentError as error:
+        if error.name in kwargs:
+            raise
+        raise error.within(key, names) from error
 
 
 def _check_section(node: Any, key: str, *, optional: bool) -> None:

@@ -22,12 +22,13 @@ TYPES: dict[str, dict[str, Any]] = {
         "dropout": float,
         "match_parameters": int | None,
     },
+    "recommended": {"lr": float},
     # Where the points are made, `sweep.zip` is checked together with the swept keys.
     "sweep": {"stop_on_failure": bool, "zip": Any, "points": str | None},
 }
 # What every run needs, and what may be empty.
 SECTIONS = ("task", "data", "model", "optimizer", "scheduler", "trainer", "loader")
-MAY_BE_EMPTY = ("callbacks", "logger", "backtest", "sweep")
+MAY_BE_EMPTY = ("recommended", "callbacks", "logger", "backtest", "sweep")
 # Lightning divides by some of these, and takes a negative one as if it were not there.
 AT_LEAST = {
     "accumulate_grad_batches": 1,

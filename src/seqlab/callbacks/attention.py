@@ -37,7 +37,7 @@ class AttentionCallback(FigureCallback):
 
     def __init__(self, folder: str, *, sequences: int = 8) -> None:
         super().__init__(folder)
-        check_at_least("task.callbacks.attention.sequences", sequences)
+        check_at_least("sequences", sequences)
         self.sequences = sequences
 
     def draw(
@@ -98,7 +98,7 @@ class SelfAttentionCallback(FigureCallback):
 
     def __init__(self, folder: str, *, sequences: int = 2) -> None:
         super().__init__(folder)
-        check_at_least("task.callbacks.self_attention.sequences", sequences)
+        check_at_least("sequences", sequences)
         self.sequences = sequences
 
     def draw(

@@ -43,8 +43,8 @@ class ForecastCallback(FigureCallback):
 
     def __init__(self, folder: str, *, windows: int = 4, every: int = 5) -> None:
         super().__init__(folder)
-        check_at_least("task.callbacks.forecasts.windows", windows)
-        check_at_least("task.callbacks.forecasts.every", every)
+        check_at_least("windows", windows)
+        check_at_least("every", every)
         self.windows = windows
         self.every = every
         self._validations = 0

@@ -18,7 +18,7 @@ class SparseProgressBar(RichProgressBar):
     """
 
     def __init__(self, every: int = 20) -> None:
-        check_at_least("callbacks.progress_bar.every", every)
+        check_at_least("every", every)
         super().__init__(refresh_rate=2)  # drawings a second
         self.every = every
 

@@ -40,7 +40,7 @@ class AlignmentCallback(FigureCallback):
 
     def __init__(self, folder: str, *, sequences: int = 3) -> None:
         super().__init__(folder)
-        check_at_least("task.callbacks.alignment.sequences", sequences)
+        check_at_least("sequences", sequences)
         self.sequences = sequences
 
     def draw(
@@ -106,8 +106,8 @@ class OutputsCallback(Callback):
     """
 
     def __init__(self, folder: str, *, sequences: int = 6, hypotheses: int = 5) -> None:
-        check_at_least("task.callbacks.outputs.sequences", sequences)
-        check_at_least("task.callbacks.outputs.hypotheses", hypotheses)
+        check_at_least("sequences", sequences)
+        check_at_least("hypotheses", hypotheses)
         self.file = Path(folder) / "figures" / "outputs.md"
         self.sequences = sequences
         self.hypotheses = hypotheses

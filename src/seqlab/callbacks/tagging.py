@@ -101,7 +101,7 @@ class TaggedSentencesCallback(Callback):
     """
 
     def __init__(self, folder: str, *, sequences: int = 6) -> None:
-        check_at_least("task.callbacks.tagged_sentences.sequences", sequences)
+        check_at_least("sequences", sequences)
         self.file = Path(folder) / "figures" / "tagged_sentences.md"
         self.sequences = sequences
 

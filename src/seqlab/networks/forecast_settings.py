@@ -29,8 +29,8 @@ def check_settings(
             f"task=forecasting needs series, but this data is for task={spec.task}; leave out "
             "task=, which the data sets itself"
         )
-    check_at_least("task.difference", difference, 0)
-    check_at_least("task.series_embedding", series_embedding, 0)
+    check_at_least("difference", difference, 0)
+    check_at_least("series_embedding", series_embedding, 0)
     if normaliser not in (*NORMALISERS, "reversible"):
         raise InputError(
             f"task.normaliser={normaliser!r} must be {', '.join(NORMALISERS)} or reversible"

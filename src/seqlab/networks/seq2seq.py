@@ -80,9 +80,10 @@ class Seq2Seq(nn.Module):
                 f"task=seq2seq needs data with target sequences, but this data is for "
                 f"task={spec.task}; leave out task=, which the data sets itself"
             )
-        check_at_least("task.embedding_dim", embedding_dim)
+        check_at_least("embedding_dim", embedding_dim)
         check_probability("dropout", dropout)
         self.reader = reader(spec)
+        check_probability("embedding_dropout", embedding_dropout)
         self.embedding = self._embedding(spec, embedding_dim, share_embeddings)
         self.decoder = decoder(
             embedding_dim,

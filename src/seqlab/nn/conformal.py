@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqlab.errors import InputError
+from seqlab.errors import ArgumentError
 
 
 class Conformal(nn.Module):
@@ -35,9 +35,8 @@ class Conformal(nn.Module):
     def __init__(self, probabilities: Sequence[float], *, horizon: int, channels: int) -> None:
         super().__init__()
         if not probabilities or not all(0 < p < 1 for p in probabilities):
-            raise InputError(
-                f"task.intervals={list(probabilities)} must be probabilities between 0 and 1"
-            )
+            rule = "must be probabilities between 0 and 1"
+            raise ArgumentError("intervals", list(probabilities), rule)
         given = torch.tensor(tuple(probabilities), dtype=torch.float64)
         self.register_buffer("probabilities", given, persistent=False)
         # NaN: not calibrated yet.

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqlab.errors import InputError
+from seqlab.errors import ArgumentError
 from seqlab.nn.distributions import Forecast, Gaussian, Point, PointLoss, Quantiles, StudentT
 from seqlab.nn.negative_binomial import NegativeBinomial
 
@@ -113,37 +113,34 @@ class NegativeBinomialHead(Head):
         )
 
 
-def make_head(name: HeadName, levels: Sequence[float]) -> Head:
+def make_head(head: HeadName, quantiles: Sequence[float]) -> Head:
     """The head of that name.
 
     Args:
-        name: a point head is named by its loss.
-        levels: of the quantile head.
+        head: a point head is named by its loss.
+        quantiles: levels of the quantile head.
 
     Raises:
         InputError: an unknown name.
     """
-    if name in ("mse", "mae", "huber"):
-        return PointHead(name)
-    if name == "quantile":
-        return QuantileHead(levels)
+    if head in ("mse", "mae", "huber"):
+        return PointHead(head)
+    if head == "quantile":
+        return QuantileHead(quantiles)
     kinds = {
         "gaussian": GaussianHead,
         "student_t": StudentTHead,
         "negative_binomial": NegativeBinomialHead,
     }
-    if name not in kinds:
-        raise InputError(
-            f"task.head={name!r} must be mse, mae, huber, quantile, {', '.join(kinds)}"
-        )
-    return kinds[name]()
+    if head not in kinds:
+        known = f"mse, mae, huber, quantile, {', '.join(kinds)}"
+        raise ArgumentError("head", head, f"must be one of {known}")
+    return kinds[head]()
 
 
 def check_levels(levels: Sequence[float]) -> None:
     """Raises InputError unless the levels can be those of quantiles."""
     rising = all(low < high for low, high in pairwise(levels))
     if not rising or 0.5 not in levels or not 0 < levels[0] <= levels[-1] < 1:
-        raise InputError(
-            f"task.quantiles={list(levels)} must be rising probabilities between 0 and 1, with "
-            "0.5 among them; use for example [0.1,0.5,0.9]"
-        )
+        rule = "must be rising probabilities between 0 and 1, with 0.5 among them"
+        raise ArgumentError("quantiles", list(levels), f"{rule}; use for example [0.1,0.5,0.9]")

@@ -56,8 +56,8 @@ class NegativeBinomial(Forecast):
         """
         if bool((location != 0).any()):
             raise InputError(
-                "counts cannot be moved, only scaled; use task.normaliser=mean or none with "
-                "task.head=negative_binomial"
+                "the negative binomial distribution can be scaled but not moved; use a normaliser "
+                "without a location (mean or none)"
             )
         return NegativeBinomial(mean=self.mean * scale, dispersion=self.dispersion)
 

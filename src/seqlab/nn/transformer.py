@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seqlab.errors import InputError, check_at_least, check_probability
+from seqlab.errors import ArgumentError, check_at_least, check_probability
 from seqlab.nn.encoder import Encoder, check_causal, check_state
 from seqlab.nn.masking import (
     check_lengths,
@@ -72,18 +72,20 @@ class TransformerEncoder(Encoder):
             check_at_least(name, size)
         check_probability("dropout", dropout)
         if hidden_size % num_heads:
-            raise InputError(
-                f"num_heads={num_heads} must divide hidden_size={hidden_size}; use a multiple of "
-                f"{num_heads}, such as {-(-hidden_size // num_heads) * num_heads}"
-            )
+            multiple = -(-hidden_size // num_heads) * num_heads
+            rule = f"must divide hidden_size={hidden_size}"
+            remedy = f"use a multiple of {num_heads}, such as {multiple}"
+            raise ArgumentError("num_heads", num_heads, f"{rule}; {remedy}")
         if positions not in ("sinusoidal", "rotary"):
-            raise InputError(f"positions={positions!r} must be sinusoidal or rotary")
+            raise ArgumentError("positions", positions, "must be sinusoidal or rotary")
         width = hidden_size // num_heads
         if positions == "rotary" and width % 2:
-            raise InputError(
-                f"positions=rotary turns pairs of features, but hidden_size={hidden_size} over "
+            raise ArgumentError(
+                "positions",
+                positions,
+                f"turns pairs of features, but hidden_size={hidden_size} over "
                 f"num_heads={num_heads} gives heads of odd width {width}; make it even, or use "
-                "positions=sinusoidal"
+                "positions=sinusoidal",
             )
         self.input_size = input_size
         self.output_size = self.summary_size = self.hidden_size = hidden_size

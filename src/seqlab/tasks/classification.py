@@ -43,7 +43,7 @@ class Classification(Task):
         class_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__(network=network, spec=spec, optimizer=optimizer, scheduler=scheduler)
-        check_probability("task.label_smoothing", label_smoothing)
+        check_probability("label_smoothing", label_smoothing)
         self.label_smoothing = label_smoothing
         weights = None if class_weights is None else torch.tensor(tuple(class_weights)).float()
         if weights is not None and (len(weights) != spec.output_size or not (weights > 0).all()):

@@ -83,7 +83,7 @@ class Forecasting(Task):
         forcing_steps: int = 1000,
     ) -> None:
         check_levels(quantiles)
-        check_at_least("task.num_samples", num_samples, 2)
+        check_at_least("num_samples", num_samples, 2)
         # Read by `new_meter`, which the base calls.
         self.quantiles = tuple(quantiles)
         self.intervals = tuple(intervals)

@@ -7,7 +7,7 @@ import math
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from seqlab.errors import InputError, check_at_least, check_probability
+from seqlab.errors import ArgumentError, InputError, check_at_least, check_probability
 
 
 def constant(optimizer: Optimizer, steps: float) -> LambdaLR:
@@ -30,9 +30,9 @@ def warmup_cosine(
     Raises:
         InputError: the number of steps is not known beforehand, or a ratio is out of its range.
     """
-    check_probability("scheduler.warmup_ratio", warmup_ratio)
+    check_probability("warmup_ratio", warmup_ratio)
     if not 0 <= min_ratio <= 1:
-        raise InputError(f"scheduler.min_ratio={min_ratio} must be from 0 to 1")
+        raise ArgumentError("min_ratio", min_ratio, "must be from 0 to 1")
     if not math.isfinite(steps):
         raise InputError(
             "a cosine schedule must know the number of steps; set trainer.max_epochs or "
@@ -53,7 +53,7 @@ def plateau(
     optimizer: Optimizer, steps: float, *, factor: float = 0.5, patience: int = 3
 ) -> ReduceLROnPlateau:
     """Multiplies the rate by `factor` after `patience` validations without a lower loss."""
-    check_at_least("scheduler.patience", patience, 0)
+    check_at_least("patience", patience, 0)
     if not 0 < factor < 1:
-        raise InputError(f"scheduler.factor={factor} must be above 0 and below 1")
+        raise ArgumentError("factor", factor, "must be above 0 and below 1")
     return ReduceLROnPlateau(optimizer, factor=factor, patience=patience)

@@ -79,8 +79,8 @@ class SequenceToSequence(Task):
         forcing_steps: int = 1000,
     ) -> None:
         super().__init__(network=network, spec=spec, optimizer=optimizer, scheduler=scheduler)
-        check_probability("task.label_smoothing", label_smoothing)
-        check_at_least("task.coverage_weight", coverage_weight, 0)
+        check_probability("label_smoothing", label_smoothing)
+        check_at_least("coverage_weight", coverage_weight, 0)
         attends = network.decoder.attention is not None
         if not attends and (coverage_weight or search.coverage_penalty):
             raise InputError(

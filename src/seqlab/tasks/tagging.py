@@ -57,7 +57,7 @@ class Tagging(Task):
         decoding: Literal["auto", "viterbi", "marginals"] = "auto",
     ) -> None:
         super().__init__(network=network, spec=spec, optimizer=optimizer, scheduler=scheduler)
-        check_probability("task.label_smoothing", label_smoothing)
+        check_probability("label_smoothing", label_smoothing)
         if network.crf is not None and (label_smoothing or class_weights is not None):
             raise InputError(
                 "task.label_smoothing and task.class_weights are for the softmax head; leave them "

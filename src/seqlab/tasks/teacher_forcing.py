@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
-from seqlab.errors import InputError, check_at_least
+from seqlab.errors import ArgumentError, check_at_least
 
 ScheduleName = Literal["constant", "linear", "exponential", "inverse_sigmoid"]
 # What is left of the exponential's fall after `steps`.
@@ -33,8 +33,8 @@ def make_forcing(
     """
     for key, value in (("start", start), ("end", end)):
         if not 0 <= value <= 1:
-            raise InputError(f"task.forcing_{key}={value} must be from 0 to 1")
-    check_at_least("task.forcing_steps", steps)
+            raise ArgumentError(f"forcing_{key}", value, "must be from 0 to 1")
+    check_at_least("forcing_steps", steps)
     fall = start - end
     if name == "constant":
         return lambda step: start
@@ -46,9 +46,8 @@ def make_forcing(
         k = _solve(steps / 2)
         # exp overflows long after the probability has reached its end.
         return lambda step: end + fall * k / (k + math.exp(min(step / k, 700.0)))
-    raise InputError(
-        f"task.forcing={name!r} must be constant, linear, exponential or inverse_sigmoid"
-    )
+    rule = "must be constant, linear, exponential or inverse_sigmoid"
+    raise ArgumentError("forcing", name, rule)
 
 
 def _solve(middle: float) -> float:
