@@ -15,21 +15,26 @@ def main(config: DictConfig) -> None:
     """Trains one configuration, tests its best checkpoint, and fills the run's folder."""
     # Heavy imports stay in here: `--help` and a mistyped override answer without them.
     from seqlab.build import build_data, build_network, build_task, build_trainer
-    from seqlab.runs.checkpoint import best_checkpoint, starting_checkpoint
+    from seqlab.runs.checkpoint import best_checkpoint
     from seqlab.runs.folder import RunFolder
     from seqlab.runs.report import final_scores, fit_scores, print_results, was_pruned
     from seqlab.runs.rolling import plan_backtest
     from seqlab.runs.setup import prepare
+    from seqlab.runs.start import find_start
 
     with RunFolder(HydraConfig.get().runtime.output_dir, config) as folder:
+        config = folder.config  # a resumed run has its own, with the overrides on top
+        start = find_start(folder)
         prepare(config.seed)
         data = build_data(config)
         network = build_network(config, data.spec)
         task = build_task(config, network, data.spec)
-        trainer = build_trainer(config)
+        trainer = build_trainer(config, first_step=start.step)
         backtest = plan_backtest(config, data)
 
-        trainer.fit(task, data, ckpt_path=starting_checkpoint(config.ckpt_path, folder.path, task))
+        start.prepare(task)
+        folder.begin(start.step)  # up to here nothing is written
+        trainer.fit(task, data, ckpt_path=start.checkpoint)
         scores = fit_scores(trainer)
         best = best_checkpoint(trainer)
         if was_pruned(trainer):

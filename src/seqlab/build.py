@@ -68,6 +68,7 @@ def build_network(config: DictConfig, spec: Spec) -> Any:
 # What `train.py` and this file read. A key that was added with `+` beside these has no effect.
 TOP = ["seed", "compile", "ckpt_path", "sweep", "task", "data", "model", "optimizer", "scheduler"]
 TOP += ["recommended", "trainer", "callbacks", "logger", "loader", "backtest"]
+TOP += ["allow_new_data", "init_from", "init_strict", "overwrite"]
 TASK = ["name", "network", "module", "callbacks"]
 # What the functions below hand to the network or the module; all their other arguments are options.
 BUILT = ["spec", "reader", "attention", "dropout", "network", "optimizer", "scheduler"]
@@ -190,8 +191,14 @@ def build_task(config: DictConfig, network: Any, spec: Spec) -> Any:
     )
 
 
-def build_trainer(config: DictConfig) -> Any:
-    """The trainer with its loggers and callbacks."""
+def build_trainer(config: DictConfig, *, first_step: int = 0) -> Any:
+    """The trainer with its loggers and callbacks.
+
+    Args:
+        config: the whole configuration.
+        first_step: optimizer steps that a resumed run has made: TensorBoard forgets what was logged
+            at this step and later, as it will be logged again.
+    """
     from lightning import Trainer
     from lightning.pytorch.callbacks import (
         Checkpoint,
@@ -205,7 +212,9 @@ def build_trainer(config: DictConfig) -> Any:
     from seqlab.callbacks.checkpoint_io import SyncedCheckpointIO
 
     nodes = {f"logger.{name}": node for name, node in (config.logger or {}).items()}
-    made = [instantiate(node, key, optional=True) for key, node in nodes.items()]
+    made = [
+        instantiate(_purging(node, first_step), key, optional=True) for key, node in nodes.items()
+    ]
     loggers = [logger for logger in made if logger is not None]
     nodes = {f"callbacks.{name}": node for name, node in (config.callbacks or {}).items()}
     if nodes:  # callbacks=none leaves out the family's as well
@@ -238,6 +247,13 @@ def build_trainer(config: DictConfig) -> Any:
         given["profiler"] = Unprofiled()
     make = _make(Trainer, config.trainer, "trainer", ("callbacks", "logger", "plugins"))
     return make(**given)
+
+
+def _purging(node: Any, step: int) -> Any:
+    if step and node and str(node.get("_target_", "")).endswith("TensorBoardLogger"):
+        with open_dict(node):
+            return OmegaConf.merge(node, {"purge_step": step})
+    return node
 
 
 def _make(target: type, node: DictConfig, key: str, given: Sequence[str]) -> Any:

@@ -20,6 +20,7 @@ from seqlab.hints import (
     several_values,
     unknown_key,
 )
+from seqlab.overrides import resumed_command
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 # Set beside it when it was not the user who set it; the processes that a run starts inherit both.
@@ -42,11 +43,23 @@ Choose one option of each group with group=option:
 OmegaConf.register_new_resolver("short_hash", lambda: secrets.token_hex(3), use_cache=True)
 
 
+def _run_folder() -> str:
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.get().runtime.output_dir if HydraConfig.initialized() else "."
+
+
+# What stands for the run's folder in its config.yaml, so that the folder can be moved and copied;
+# the current folder where nothing is run.
+OmegaConf.register_new_resolver("run_folder", _run_folder)
+
+
 def run(main: Callable[..., Any]) -> None:
     """Runs a Hydra main function; what a user can cause ends in one line and exit status 1 or 2.
 
     `HYDRA_FULL_ERROR=1` shows the traceback instead.
     """
+    sys.argv[1:] = resumed_command(sys.argv[1:])
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(HELP.format(groups="\n".join(_choices())))  # noqa: T201
         return

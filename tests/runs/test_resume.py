@@ -93,9 +93,11 @@ def test_going_on(train, tmp_path, whole, stop):
     assert_equal(whole, folder)
 
 
-def test_going_on_from_a_path(train, tmp_path, whole):
+def test_resuming_from_a_path(train, tmp_path, whole):
+    """In a copy of a run's folder, which is as good as the run."""
     train(*COMMAND, "trainer.max_epochs=1", folder=tmp_path / "first")
-    path = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    (tmp_path / "first").rename(tmp_path / "second")
+    path = tmp_path / "second" / "checkpoints" / "last.ckpt"
     train(*COMMAND, "trainer.max_epochs=4", f"ckpt_path={path}", folder=tmp_path / "second")
     assert_equal(whole, tmp_path / "second")
 

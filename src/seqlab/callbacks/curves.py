@@ -14,8 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 class CurvesLogger(Logger):
     """Appends `step,metric,value` rows to `metrics.csv`.
 
-    Rows are only ever added, so that a run that goes on in its folder keeps its curves; where a
-    step occurs twice, the later row holds.
+    Rows are only ever added: a run that is resumed keeps its curves up to its checkpoint.
 
     Args:
         folder: the run's folder.
@@ -24,6 +23,7 @@ class CurvesLogger(Logger):
     def __init__(self, folder: str) -> None:
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
+        self._last_epoch: tuple[int | None, float] | None = None
 
     @property
     def name(self) -> str:
@@ -40,6 +40,11 @@ class CurvesLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         rows = [(step, name, float(value)) for name, value in metrics.items()]
+        # Lightning tells the epoch with the metrics of training and again with those of validation.
+        told = (step, float(metrics["epoch"])) if "epoch" in metrics else None
+        if told is not None and told == self._last_epoch:
+            rows = [row for row in rows if row[1] != "epoch"]
+        self._last_epoch = told or self._last_epoch
         fresh = not self.path.exists()
         with self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

@@ -152,8 +152,10 @@ def read_yaml(path: Path) -> Any:
 
 
 def overrides(folder: Path) -> list[str]:
-    """The command line of a run, as Hydra keeps it; empty where it does not."""
-    words = read_yaml(folder / ".hydra" / "overrides.yaml")
+    """The command line of a run, as its folder keeps it; empty where it does not."""
+    words = read_yaml(folder / "overrides.yaml")
+    if words is None:  # a run of an older version
+        words = read_yaml(folder / ".hydra" / "overrides.yaml")
     return [str(word) for word in words] if isinstance(words, list) else []
 
 

@@ -16,18 +16,6 @@ from seqlab.callbacks.last import PREVIOUS
 from seqlab.errors import InputError
 
 
-def starting_checkpoint(name: str | None, folder: Path, module: nn.Module) -> Path | None:
-    """The checkpoint to go on from, known to fit the module.
-
-    Raises:
-        InputError: it does not exist, cannot be read, or is of another architecture.
-    """
-    path = find_checkpoint(name, folder)
-    if path is not None:
-        check_fits(path, module)
-    return path
-
-
 def best_checkpoint(trainer: Trainer) -> str | None:
     """The best checkpoint of a fit; None (the weights as they are) where none was kept."""
     for callback in trainer.checkpoint_callbacks:
@@ -36,24 +24,20 @@ def best_checkpoint(trainer: Trainer) -> str | None:
     return None
 
 
-def find_checkpoint(name: str | None, folder: Path) -> Path | None:
-    """The checkpoint that `ckpt_path` names: a path, or `last` or `best` of the run's folder.
+def find_checkpoint(name: str, folder: Path) -> Path:
+    """The checkpoint that `ckpt_path` names: a path, or `last` of the run's folder.
 
     Raises:
         InputError: there is none.
     """
-    if name is None:
-        return None
     if name == "last":
         return _last_checkpoint(folder / "checkpoints")
-    path = folder / "checkpoints" / f"{name}.ckpt" if name == "best" else Path(name)
+    path = folder / "checkpoints" / "best.ckpt" if name == "best" else Path(name)
     if not path.is_file():
-        remedy = (
-            "add hydra.run.dir=FOLDER of the run to go on with"
-            if name == "best"
-            else "give the path of a .ckpt file, or last with hydra.run.dir=FOLDER"
+        raise InputError(
+            f"ckpt_path={name}: there is no file {path}; give the path of a .ckpt file, or last "
+            "with hydra.run.dir=FOLDER"
         )
-        raise InputError(f"ckpt_path={name}: there is no file {path}; {remedy}")
     return path
 
 
@@ -119,5 +103,49 @@ def check_fits(path: Path, module: nn.Module) -> None:
 def _misfit(path: Path, difference: str) -> InputError:
     return InputError(
         f"{path} is of another architecture ({difference}); use the model and data settings that "
-        "it was trained with (config.yaml in its run's folder)"
+        "it was trained with (config.yaml in its run's folder), or start a new run from those "
+        f"weights that fit with init_from={path} init_strict=false"
     )
+
+
+def load_weights(path: Path, module: nn.Module, *, strict: bool) -> None:
+    """Loads a checkpoint's weights, and nothing else of it.
+
+    Args:
+        path: the checkpoint.
+        module: what gets the weights.
+        strict: refuses a checkpoint that lacks weights, or has others; else these are told, and
+            left as they are.
+
+    Raises:
+        InputError: the weights do not fit.
+    """
+    saved = load_checkpoint(path)["state_dict"]
+    wanted = module.state_dict()
+    fitting = {
+        name: weight
+        for name, weight in saved.items()
+        if name in wanted and weight.shape == wanted[name].shape
+    }
+    others = {
+        "lacks": [name for name in wanted if name not in saved],
+        "has beside the network's": [name for name in saved if name not in wanted],
+        "has in another shape": [name for name in saved if name in wanted.keys() - fitting.keys()],
+    }
+    told = "; ".join(f"it {what} {_few(names)}" for what, names in others.items() if names)
+    if not fitting:
+        raise InputError(f"init_from={path}: none of its weights fits the network; {told}")
+    if told and strict:
+        raise InputError(
+            f"init_from={path}: {told}; add init_strict=false to start from the "
+            f"{len(fitting)} weights that fit"
+        )
+    if told:
+        message = f"init_from={path}: {told}; {len(fitting)} of {len(wanted)} weights are loaded"
+        rank_zero_only(print)(f"warning: {message}", file=sys.stderr)
+    module.load_state_dict(fitting, strict=False)
+
+
+def _few(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

@@ -17,9 +17,22 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from seqlab.config import explain, leave, wants_traceback
+from seqlab.errors import InputError
+from seqlab.overrides import is_run, settings
+from seqlab.runs.record import (
+    RESULTS_FILE,
+    cut_curves,
+    outputs,
+    portable,
+    read_record,
+    remove_outputs,
+    restore_record,
+    write_config,
+)
+from seqlab.runs.resume import chosen, own_settings
 from seqlab.saving import write_atomically
 
 if TYPE_CHECKING:
@@ -31,34 +44,84 @@ PACKAGES = ("seqlab", "torch", "lightning", "torchmetrics", "hydra-core", "omega
 
 
 class RunFolder:
-    """Writes the folder of one run; as a context it also records how the run ended.
+    """The folder of one run; as a context it also records how the run ended.
 
-    The folder gets `config.yaml` (resolved), `environment.json`, and at the end `results.json`,
-    which appears in one piece or not at all. Only the first of several processes writes.
+    The folder gets `config.yaml` (resolved), `overrides.yaml`, `environment.json`, and at the end
+    `results.json`, which appears in one piece or not at all. Only the first of several processes
+    writes. A command that is refused leaves the record of a former run as it was.
 
     Args:
         path: the folder, which exists.
-        config: the composed configuration.
+        config: the composed configuration. A run that is resumed has its own, with the given
+            overrides on top: see the attribute.
+
+    Attributes:
+        config: the configuration to train.
+        changes: the settings that differ from the run so far, with the values before and after.
     """
 
     def __init__(self, path: str | Path, config: DictConfig) -> None:
         self.path = Path(path)
         self.config = config
+        self.changes: dict[str, tuple[Any, Any]] = {}
         self.writes = os.environ.get("LOCAL_RANK", "0") == os.environ.get("NODE_RANK", "0") == "0"
+        self._overrides = settings(list(HydraConfig.get().overrides.task))
+        self._choices = chosen(HydraConfig.get().runtime.choices)
+        self._before: dict[str, bytes] = {}
         self._start = time.perf_counter()
+        self._begun = False
         self._ended = False
 
     @property
     def results_file(self) -> Path:
-        return self.path / "results.json"
+        return self.path / RESULTS_FILE
 
     def __enter__(self) -> Self:
-        if self.writes:
-            self.results_file.unlink(missing_ok=True)
-            text = OmegaConf.to_yaml(self.config, resolve=True)
-            write_atomically(self.path / "config.yaml", text)
-            write_atomically(self.path / "environment.json", _json(environment()))
+        """Reads the settings of a run that is resumed; writes nothing.
+
+        Raises:
+            InputError: the folder holds a run, and nothing says what is to become of it.
+        """
+        resumes = self.config.get("ckpt_path") is not None
+        try:
+            if resumes and is_run(self.path):
+                own = own_settings(self.path, self.config)
+                self.config, self.changes = own.config, own.changes
+                self._overrides, self._choices = own.overrides, own.choices
+            elif not resumes and self.writes:
+                self._check_unused()
+        except Exception as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
+
+    def _check_unused(self) -> None:
+        found = outputs(self.path)
+        if found and not self.config.get("overwrite"):
+            raise InputError(
+                f"{self.path} holds a run already ({found[0].name}); resume it with "
+                "ckpt_path=last, choose another folder with hydra.run.dir, or remove that run and "
+                "start anew with overwrite=true"
+            )
+
+    def begin(self, step: int = 0) -> None:
+        """Writes what the run is; called when all that can be checked beforehand is.
+
+        Args:
+            step: optimizer steps of the checkpoint that the run is resumed from. What was logged
+                at this step and later is removed, as it will be logged again.
+        """
+        self._begun = True
+        if not self.writes:
+            return
+        self._before = read_record(self.path)
+        if self.config.get("overwrite") and self.config.get("ckpt_path") is None:
+            remove_outputs(self.path)
+        elif self.config.get("ckpt_path") is not None:
+            cut_curves(self.path, step)
+        self.results_file.unlink(missing_ok=True)
+        write_config(self.path, portable(self.config, self.path), self._overrides)
+        write_atomically(self.path / "environment.json", _json(environment()))
 
     def __exit__(
         self,
@@ -71,7 +134,10 @@ class RunFolder:
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
         reason = "interrupted" if interrupted else explain(error) or f"{kind.__name__}: {error}"  # type: ignore[union-attr]
         with suppress(OSError):  # a full disk is the error that is already on its way
-            self.end("interrupted" if interrupted else "failed", reason=reason)
+            if self._begun and isinstance(error, InputError) and RESULTS_FILE in self._before:
+                restore_record(self.path, self._before)
+            elif self._begun or not (outputs(self.path) or self.results_file.exists()):
+                self.end("interrupted" if interrupted else "failed", reason=reason)
         # In a sweep the error goes up to where the other jobs are started.
         if HydraConfig.get().mode is RunMode.RUN and not interrupted and not wants_traceback():
             leave(error)
@@ -88,6 +154,8 @@ class RunFolder:
 
         With task and data also what became of each test example, see `write_outcomes`.
         """
+        if not self._begun:
+            self.begin()
         self._ended = True
         if not self.writes:
             return
@@ -95,7 +163,7 @@ class RunFolder:
             "status": status,
             "seed": self.config.seed,
             "seconds": round(time.perf_counter() - self._start, 3),
-            "choices": choices(),
+            "choices": self._choices,
             **entries,
         }
         if task is not None and data is not None:
@@ -110,16 +178,6 @@ class RunFolder:
             }
             results["parameters"] = sum(p.numel() for p in task.network.parameters())
         write_atomically(self.results_file, _json(results))
-
-
-def choices() -> dict[str, str]:
-    """What was chosen of each config group, Hydra's own left out."""
-    chosen = HydraConfig.get().runtime.choices
-    return {
-        str(group): str(name)
-        for group, name in chosen.items()
-        if not str(group).startswith("hydra") and name is not None
-    }
 
 
 def environment() -> dict[str, Any]:

@@ -18,6 +18,8 @@ from seqlab.saving import write_atomically
 # What decides only where a run is kept, what is shown of it, or which others run beside it.
 LEFT_OUT = (
     ("sweep",),
+    ("overwrite",),
+    ("allow_new_data",),
     ("logger",),
     ("callbacks", "progress_bar"),
     ("callbacks", "model_summary"),
@@ -27,7 +29,7 @@ LEFT_OUT = (
     ("trainer", "profiler"),
 )
 # Raised whenever the rule above or below changes, so that remembered identities are not believed.
-RULE = 1
+RULE = 2
 
 
 def identity(config: DictConfig) -> str:

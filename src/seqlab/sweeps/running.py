@@ -18,6 +18,7 @@ from omegaconf import DictConfig, open_dict
 
 from seqlab.config import explain
 from seqlab.reports.collect import JOB_FILE, RESULTS_FILE, changed_keys, read_json
+from seqlab.runs.record import outputs
 from seqlab.saving import write_atomically
 from seqlab.sweeps.jobs import Job
 
@@ -83,6 +84,11 @@ def begin(job: Job, config: DictConfig) -> list[str]:
         with open_dict(config):
             config.ckpt_path = "last"
         overrides.append("ckpt_path=last")
+    elif outputs(job.folder) and "overwrite" in config:
+        # What a former attempt logged before its first checkpoint.
+        with open_dict(config):
+            config.overwrite = True
+        overrides.append("overwrite=true")
     return ["--config-name", str(config.hydra.job.config_name), *overrides]
 
 

@@ -1,0 +1,127 @@
+"""Where a run starts: anew, from a checkpoint of its own, or from other weights."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig
+from torch import nn
+
+from seqlab.errors import InputError
+from seqlab.overrides import is_run, run_of_checkpoint
+from seqlab.runs.checkpoint import check_fits, find_checkpoint, load_checkpoint, load_weights
+from seqlab.runs.folder import RunFolder
+from seqlab.runs.resume import check_changes, tell_changes
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run starts.
+
+    Attributes:
+        checkpoint: the checkpoint of this run that it is resumed from; None for a new run.
+        step: optimizer steps that were made before.
+        weights: a checkpoint whose weights a new run starts with.
+        strict: those must be all of the network's weights and no others.
+        news: what the user is told about changed settings.
+        refusal: why the run cannot be resumed from the checkpoint, although its weights may fit.
+    """
+
+    checkpoint: Path | None = None
+    step: int = 0
+    weights: Path | None = None
+    strict: bool = True
+    news: str | None = None
+    refusal: str | None = None
+
+    def prepare(self, task: nn.Module) -> None:
+        """Checks that the checkpoint fits; gives a new run the weights to start with.
+
+        Raises:
+            InputError: the weights are of another network, or the checkpoint of another run.
+        """
+        if self.checkpoint is not None:
+            check_fits(self.checkpoint, task)
+            if self.refusal is not None:
+                raise InputError(self.refusal)
+        elif self.weights is not None:
+            load_weights(self.weights, task, strict=self.strict)
+        if self.news is not None:
+            rank_zero_only(print)(self.news, file=sys.stderr)
+
+
+def find_start(folder: RunFolder) -> Start:
+    """Where the run of a folder starts. Reads only.
+
+    Raises:
+        InputError: there is no such checkpoint, it belongs to another run, or a setting differs
+            that cannot be changed on the way.
+    """
+    config = folder.config
+    if config.ckpt_path is None:
+        if config.init_from is None:
+            return Start()
+        return Start(weights=weights_file(config.init_from), strict=config.init_strict)
+    path = find_checkpoint(config.ckpt_path, folder.path)
+    checkpoint = load_checkpoint(path)
+    if foreign(path, folder.path) is not None:
+        return Start(checkpoint=path, refusal=foreign(path, folder.path))
+    progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+    check_changes(
+        folder.changes,
+        mid_epoch=progress["ready"] != progress["processed"],
+        new_data=config.allow_new_data,
+    )
+    _check_limits(config, checkpoint, epochs=progress["processed"])
+    step = checkpoint["global_step"]
+    return Start(checkpoint=path, step=step, news=tell_changes(folder.changes))
+
+
+def foreign(checkpoint: Path, folder: Path) -> str | None:
+    """Why a folder's run cannot be resumed from a checkpoint; None where it can."""
+    owner = run_of_checkpoint(checkpoint)
+    if owner is None or owner.resolve() != folder.resolve():
+        whose = "no run" if owner is None else f"the run in {owner}"
+        return (
+            f"ckpt_path={checkpoint} belongs to {whose}, not to the one in {folder}; to resume its "
+            "own run leave out hydra.run.dir, to start a new run from its weights use "
+            f"init_from={checkpoint}"
+        )
+    if checkpoint.stem == "best":
+        return (
+            f"ckpt_path={checkpoint}: a run is resumed from its last checkpoint (ckpt_path=last); "
+            f"to start a new run from the best weights use init_from={checkpoint}"
+        )
+    return None
+
+
+def weights_file(name: str) -> Path:
+    """The checkpoint that `init_from` names: a file, or the best or last one of a run's folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = Path(name)
+    if is_run(path):
+        tried = [path / "checkpoints" / f"{which}.ckpt" for which in ("best", "last")]
+        path = next((file for file in tried if file.is_file()), tried[0])
+    if not path.is_file():
+        raise InputError(
+            f"init_from={name}: there is no file {path}; give a checkpoint or a run's folder"
+        )
+    return path
+
+
+def _check_limits(config: DictConfig, checkpoint: dict[str, Any], *, epochs: int) -> None:
+    done = {"max_epochs": epochs, "max_steps": checkpoint["global_step"]}
+    for name, count in done.items():
+        limit = config.trainer[name]
+        if limit is not None and 0 <= limit < count:
+            raise InputError(
+                f"trainer.{name}={limit} is below the {count} that the run has done already; "
+                "raise it, or leave it as it was"
+            )
