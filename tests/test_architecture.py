@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "runs": {
         "config",
         "hints",
+        "keys",
         "overrides",
         "instantiation",
         "build",

@@ -15,7 +15,15 @@ from seqlab.value_types import fits, shown
 
 # The types of single values, by the section that they stand in.
 TYPES: dict[str, dict[str, Any]] = {
-    "": {"seed": int, "compile": bool, "ckpt_path": str | None},
+    "": {
+        "seed": int,
+        "compile": bool,
+        "ckpt_path": str | None,
+        "allow_new_data": bool,
+        "init_from": str | None,
+        "init_strict": bool,
+        "overwrite": bool,
+    },
     "model": {
         "embedding_dim": int,
         "embedding_dropout": float,

@@ -67,6 +67,8 @@ class RunFolder:
         self.writes = os.environ.get("LOCAL_RANK", "0") == os.environ.get("NODE_RANK", "0") == "0"
         self._overrides = settings(list(HydraConfig.get().overrides.task))
         self._choices = chosen(HydraConfig.get().runtime.choices)
+        # Whether the folder holds a run already, whose record a refused command leaves as it was.
+        self._is_used = bool(outputs(self.path)) or self.results_file.exists()
         self._before: dict[str, bytes] = {}
         self._start = time.perf_counter()
         self._begun = False
@@ -97,7 +99,7 @@ class RunFolder:
 
     def _check_unused(self) -> None:
         found = outputs(self.path)
-        if found and not self.config.get("overwrite"):
+        if found and self.config.get("overwrite") is not True:
             raise InputError(
                 f"{self.path} holds a run already ({found[0].name}); resume it with "
                 "ckpt_path=last, choose another folder with hydra.run.dir, or remove that run and "
@@ -136,7 +138,7 @@ class RunFolder:
         with suppress(OSError):  # a full disk is the error that is already on its way
             if self._begun and isinstance(error, InputError) and RESULTS_FILE in self._before:
                 restore_record(self.path, self._before)
-            elif self._begun or not (outputs(self.path) or self.results_file.exists()):
+            elif self._begun or not self._is_used:
                 self.end("interrupted" if interrupted else "failed", reason=reason)
         # In a sweep the error goes up to where the other jobs are started.
         if HydraConfig.get().mode is RunMode.RUN and not interrupted and not wants_traceback():

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from seqlab.errors import InputError
+from seqlab.keys import check_types
 from seqlab.overrides import is_run, run_of_checkpoint
 from seqlab.runs.checkpoint import check_fits, find_checkpoint, load_checkpoint, load_weights
 from seqlab.runs.folder import RunFolder
@@ -62,6 +63,7 @@ def find_start(folder: RunFolder) -> Start:
             that cannot be changed on the way.
     """
     config = folder.config
+    check_types(config, "")
     if config.ckpt_path is None:
         if config.init_from is None:
             return Start()
