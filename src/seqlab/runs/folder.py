@@ -68,7 +68,7 @@ class RunFolder:
         self._overrides = settings(list(HydraConfig.get().overrides.task))
         self._choices = chosen(HydraConfig.get().runtime.choices)
         # Whether the folder holds a run already, whose record a refused command leaves as it was.
-        self._is_used = bool(outputs(self.path)) or self.results_file.exists()
+        self._is_used = bool(outputs(self.path))
         self._before: dict[str, bytes] = {}
         self._start = time.perf_counter()
         self._begun = False

@@ -132,7 +132,7 @@ def _compose(overrides: list[str], folder: Path) -> tuple[dict[str, Any], dict[s
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config = compose(name, overrides, return_hydra_config=True)
     choices = chosen(config.hydra.runtime.choices)
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     return portable(own, folder), choices
 
 
