@@ -62,7 +62,7 @@ def test_on_the_screen(sweep, capsys):
     assert "19 runs: 18 finished; not counted: 1 failed." in text
     assert "test/accuracy on parity, larger is better, trivial 0.5000, optimum 1.0000" in text
     assert re.search(r"gru +64 +3 +0\.9", text)
-    assert "gru 64 is better than rnn 16 by" in text
+    assert "gru hidden_size=64 is better than rnn hidden_size=16 by" in text
     assert "within noise of" in text
     best = "python train.py -m model=gru model.encoder.hidden_size=64 seed=1,2,3"
     assert best in text
@@ -129,7 +129,8 @@ WRONG = {
     "compare SWEEP --metric test/coverage_80": "neither larger nor smaller values are better",
     "compare SWEEP --by colour": "no run has this key; they differ in or chose model, ",
     "compare SWEEP --against model=tcn": "fits no configuration; use best, all, or one of model=",
-    "compare SWEEP --against model=gru": "fits 2 configurations (gru 64, gru 16); name one",
+    "compare SWEEP --against model=gru": "fits 2 configurations (gru hidden_size=64, "
+    "gru hidden_size=16); name one",
     "compare SWEEP --format word": "--format word is unknown; use markdown, csv, latex, html",
     "compare SWEEP --format csv,html": "needs --output DIR",
     "compare SWEEP --output FILE/report": "FILE/report cannot be written to",

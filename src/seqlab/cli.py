@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from seqlab.errors import InputError
+from seqlab.escaping import one_line
 
 FORMATS = ("markdown", "csv", "latex", "html")
 COMPARE = """Tables and plots over any run and sweep folders: means over seeds with their intervals,
@@ -27,7 +28,7 @@ class _Parser(argparse.ArgumentParser):
     """Tells an error in one line, without the usage before it."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"error: {message}; see {self.prog} --help", file=sys.stderr)  # noqa: T201
+        print(f"error: {one_line(message)}; see {self.prog} --help", file=sys.stderr)  # noqa: T201
         sys.exit(2)
 
 
@@ -41,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         compare(arguments)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {one_line(error)}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from omegaconf import OmegaConf
 
 from seqlab.errors import FailedJobsError, InputError, NonFiniteLossError, StorageError
+from seqlab.escaping import one_line
 from seqlab.hints import (
     check_words,
     groups,
@@ -107,7 +108,7 @@ def leave(error: BaseException) -> NoReturn:
     if message is None:
         raise error
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"error: {message}", file=sys.stderr)  # noqa: T201
+        print(f"error: {one_line(message)}", file=sys.stderr)  # noqa: T201
     on_the_way = (NonFiniteLossError, FailedJobsError, StorageError, OSError)
     failed_on_the_way = isinstance(error, on_the_way)
     sys.exit(1 if failed_on_the_way and "MissingConfig" not in type(error).__name__ else 2)

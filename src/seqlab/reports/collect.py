@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,15 +10,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-# Written into the folder of each of a sweep's jobs before it starts.
-JOB_FILE = "job.json"
-RESULTS_FILE = "results.json"
+from seqlab.reports.records import (
+    JOB_FILE,
+    RESULTS_FILE,
+    DamagedError,
+    read_job,
+    read_results,
+    read_yaml,
+)
+from seqlab.reports.study_file import Study, study_of
+
 # Statuses of runs that ended as they should: to their end, or as a search told them to.
 DONE = ("finished", "pruned")
 # What else tells that a folder is a run's.
 RUN_FILES = (JOB_FILE, RESULTS_FILE, "environment.json")
 # Overrides that change how a run is kept or shown, not what it learns.
 SHOWN = ("hydra", "sweep.", "ckpt_path", "logger", "callbacks.progress_bar", "trainer.enable_")
+# Values of overrides that are not what they say: in quotes, or made of others.
+WRITTEN = re.compile(r"[\"'\\$]")
 
 
 @dataclass(frozen=True)
@@ -31,22 +39,42 @@ class Run:
         number: its place in its sweep.
         identity: what it shares only with runs of the same configuration; empty where it is no
             job of a sweep.
-        changed: the keys that its command line set, with their values as text.
+        given: the keys that its command line set, with their values as they were written.
         results: what `results.json` holds; empty for a run that left none.
-        damaged: there is a `results.json` that cannot be read.
+        damaged: the file of its record that cannot be read; empty where all can.
     """
 
     folder: Path
     number: int
     identity: str
-    changed: dict[str, str]
+    given: dict[str, str]
     results: dict[str, Any]
-    damaged: bool = False
+    damaged: str = ""
 
     @property
     def status(self) -> str:
         """As `results.json` says; else `damaged`, or `unfinished` for one that left no word."""
         return "damaged" if self.damaged else str(self.results.get("status", "unfinished"))
+
+    @cached_property
+    def changed(self) -> dict[str, str]:
+        """The keys that its command line set, with their values as text."""
+        return {key: self._value_of(key, written) for key, written in self.given.items()}
+
+    def _value_of(self, key: str, written: str) -> str:
+        if not WRITTEN.search(written):
+            return written
+        if key in self.choices:
+            return self.choices[key]
+        if key in self.config:
+            return str(self.config[key])
+        quoted = re.fullmatch(r"(['\"])(.*)\1", written, re.DOTALL)
+        return quoted[2] if quoted else written
+
+    @cached_property
+    def study(self) -> Study | None:
+        """The search that the run is a trial of."""
+        return study_of(self.folder)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -56,6 +84,17 @@ class Run:
     def headline(self) -> str | None:
         """The name of the metric that the run's data is judged by."""
         return (self.results.get("reference") or {}).get("metric")
+
+    @property
+    def judged_by(self) -> str | None:
+        """The metric that it is ranked by: its headline on the test set, or a search's objective.
+
+        Trials that were chosen from by their validation are not ranked by the test set, which
+        would then be part of the choice.
+        """
+        if self.study is not None and self.study.metric is not None:
+            return self.study.metric
+        return f"test/{self.headline}" if self.headline else None
 
     @property
     def seed(self) -> str:
@@ -87,14 +126,13 @@ class Run:
 def sweep_runs(folder: Path) -> list[Run]:
     """The runs below a sweep's folder, in the order of their numbers."""
     runs = [_read(path) for path in _folders(folder)]
-    found = [run for run in runs if run is not None]
-    return sorted(found, key=lambda run: (run.number, run.folder))
+    return sorted(runs, key=lambda run: (run.number, run.folder))
 
 
 def runs_below(folders: Iterable[Path]) -> list[Run]:
     """All runs in and below folders, each once: jobs of sweeps, and runs of their own."""
     found = {path.resolve(): path for folder in folders for path in _folders(folder, RUN_FILES)}
-    runs = [_read(path) or _read_single(path) for path in found.values()]
+    runs = [_read(path) for path in found.values()]
     return sorted(runs, key=lambda run: (run.folder.parent, run.number, run.folder))
 
 
@@ -117,8 +155,9 @@ def metric_names(runs: list[Run]) -> list[str]:
 
 
 def headlines(runs: list[Run]) -> list[str]:
-    """The metrics to show first: each run's own test metric, then the test loss."""
-    wanted = [f"test/{run.headline}" for run in runs if run.headline] + ["test/loss"]
+    """The metrics to show first: what runs are ranked by, their test metrics, the test loss."""
+    wanted = [run.judged_by for run in runs if run.judged_by]
+    wanted += [f"test/{run.headline}" for run in runs if run.headline] + ["test/loss"]
     there = {name for run in runs for name in run.metrics}
     return [name for name in dict.fromkeys(wanted) if name in there]
 
@@ -131,24 +170,12 @@ def last_word(name: str, others: Iterable[str]) -> str:
     return last if len(alike) == 1 and last != "seed" else name
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """An object from a file; None where there is none, or half of one."""
+def results_of(folder: Path) -> dict[str, Any]:
+    """What `results.json` of a run holds; empty where there is none that can be read."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def read_yaml(path: Path) -> Any:
-    """What a YAML file holds; None where there is none, or half of one."""
-    import yaml
-
-    try:
-        # The loader in C is ten times quicker, where it was built.
-        return yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError):
-        return None
+        return read_results(folder)
+    except DamagedError:
+        return {}
 
 
 def overrides(folder: Path) -> list[str]:
@@ -170,48 +197,54 @@ def changed_keys(overrides: Sequence[str]) -> dict[str, str]:
 
 
 def _folders(folder: Path, files: Sequence[str] = (JOB_FILE,)) -> Iterator[Path]:
-    """Folders that hold one of the files; their own folders are not looked into."""
-    pending = [folder]
+    """Folders that hold one of the files; their own folders are not looked into.
+
+    Each is looked into once, however many links lead to it.
+    """
+    pending, seen = [folder], set()
     while pending:
         here = pending.pop()
         try:
-            entries = list(os.scandir(here))
+            status = here.stat()
+            place = status.st_dev, status.st_ino
+            entries = [] if place in seen else list(os.scandir(here))
         except OSError:  # gone meanwhile, or not ours to read
             continue
+        seen.add(place)
         if any(entry.name in files for entry in entries):
             yield here
         else:
-            pending += [Path(entry.path) for entry in entries if entry.is_dir()]
+            pending += [Path(entry.path) for entry in entries if _is_folder(entry)]
 
 
-def _read(folder: Path) -> Run | None:
-    job: Mapping[str, Any] | None = read_json(folder / JOB_FILE)
-    if job is None or not isinstance(job.get("identity"), str):
-        return None
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _read(folder: Path) -> Run:
+    """A run with what can be read of its record."""
+    damaged, job, results = "", None, {}
+    try:
+        job = read_job(folder)
+    except DamagedError as error:
+        damaged = str(error)
+    try:
+        results = read_results(folder)
+    except DamagedError as error:
+        damaged = str(error)
+    # Of a run that is no job of a sweep Hydra keeps the command line.
+    given = job.changed if job is not None else changed_keys(overrides(folder))
     return Run(
         folder=folder,
-        number=int(job.get("number", 0)),
-        identity=job["identity"],
-        changed=_deciding(job.get("changed") or {}),
-        **_results(folder),
+        number=job.number if job is not None else 0,
+        identity=job.identity if job is not None else "",
+        given={key: value for key, value in given.items() if not key.startswith(SHOWN)},
+        results=results,
+        damaged=damaged,
     )
-
-
-def _read_single(folder: Path) -> Run:
-    """A run that is no job of a sweep; Hydra keeps its command line."""
-    changed = _deciding(changed_keys(overrides(folder)))
-    return Run(folder=folder, number=0, identity="", changed=changed, **_results(folder))
-
-
-def _deciding(changed: Mapping[str, Any]) -> dict[str, str]:
-    """Changed keys without those that decide only what is shown or kept."""
-    return {str(key): str(value) for key, value in changed.items() if not key.startswith(SHOWN)}
-
-
-def _results(folder: Path) -> dict[str, Any]:
-    results = read_json(folder / RESULTS_FILE)
-    damaged = results is None and (folder / RESULTS_FILE).exists()
-    return {"results": results or {}, "damaged": damaged}
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from seqlab.reports.comparison import Comparison, check_rival, compare
 from seqlab.reports.comparison_tables import contests_table, scores_table, shown_lines
 from seqlab.reports.documents import best_commands, document, image_names, write_documents
 from seqlab.reports.groups import check_keys, choose_metrics, grouped
-from seqlab.reports.words import statuses
+from seqlab.reports.words import damaged, statuses
 
 # Rows of a table and verdicts on the screen; its width where it goes to a file.
 ROWS, VERDICTS = 30, 10
@@ -62,37 +62,32 @@ def compare_folders(
 
 
 def _judged_by(run: Run, metric: str) -> bool:
-    return metric in ("test/loss", f"test/{run.headline}")
+    return metric in ("test/loss", run.judged_by)
 
 
 def show(found: Found) -> None:
     """Prints tables and verdicts."""
-    from seqlab.reports.screen import print_table, screen  # brings rich
+    from seqlab.reports.screen import print_table, say, screen  # brings rich
 
     console = screen()
 
-    def say(text: str, style: str | None = None) -> None:
-        console.print(text, highlight=False, markup=False, style=style)
-
-    say(f"{statuses(found.runs)}.")
-    for run in found.runs:
-        if run.damaged:
-            told = f"{run.folder / 'results.json'} is damaged: left out"
-            console.print(told, highlight=False, markup=False, style="yellow", soft_wrap=True)
+    say(console, f"{statuses(found.runs)}.")
+    for line in damaged(found.runs):
+        say(console, line, style="yellow", whole=True)
     for comparison in found.comparisons:
         console.print()
         print_table(console, scores_table(comparison), ROWS)
         if any(contest.p is not None for contest in comparison.contests):
             print_table(console, contests_table(comparison), ROWS)
         for line in shown_lines(comparison, VERDICTS):
-            say(f"• {line}")
+            say(console, f"• {line}")
         for reason in dict.fromkeys(c.why_not for c in comparison.contests if c.why_not):
-            say(f"• No test on the same examples: {reason}.")
+            say(console, f"• No test on the same examples: {reason}.")
         for note in comparison.notes:
-            say(f"• {note[0].upper()}{note[1:]}.")
+            say(console, f"• {note[0].upper()}{note[1:]}.")
         for sentence, line in best_commands(comparison):
-            say(sentence, "bold")
-            console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+            say(console, sentence, style="bold")
+            say(console, f"  {line}", whole=True)
 
 
 def text(found: Found, kind: str) -> str:
@@ -102,11 +97,14 @@ def text(found: Found, kind: str) -> str:
 
 def write(found: Found, folder: Path, kinds: Sequence[str]) -> None:
     """Writes documents and pictures into a folder."""
-    from seqlab.reports.screen import screen  # brings rich
+    from seqlab.reports.screen import say, screen  # brings rich
 
     names = write_documents(folder, kinds, found.runs, found.comparisons, images(found))
-    told = f"{statuses(found.runs)}\n{folder}: {', '.join(names)}"
-    screen().print(told, soft_wrap=True, highlight=False, markup=False)
+    console = screen()
+    say(console, statuses(found.runs), whole=True)
+    for line in damaged(found.runs):
+        say(console, line, style="yellow", whole=True)
+    say(console, f"{folder}: {', '.join(names)}", whole=True)
 
 
 def images(found: Found) -> dict[str, bytes]:

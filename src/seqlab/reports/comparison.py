@@ -129,12 +129,21 @@ def compare(groups: Grouped, against: str | None = "best") -> Comparison:
     rng = np.random.default_rng(0)
     scores = [(section, _ranked(section, groups, rng)) for section in groups.sections]
     pairs = [(section, *pair) for section, ranked in scores for pair in _pairs(ranked, against)]
-    contests = [_contest(groups, *pair, rng=rng) for pair in pairs]
+    together = [pair for pair in pairs if _common(*pair[1:])]
+    contests = [_contest(groups, *pair, rng=rng) for pair in together]
+    notes = list(groups.notes)
+    if len(together) < len(pairs):
+        apart = [pair for pair in pairs if not _common(*pair[1:])]
+        names = f"{apart[0][1].configuration.name} and {apart[0][2].configuration.name}"
+        more = f", and so are {len(apart) - 1} other pairs" if len(apart) > 1 else ""
+        notes.append(
+            f"{names} share no value of what they are averaged over: they are not compared{more}"
+        )
     known = [place for place, contest in enumerate(contests) if contest.p is not None]
     p_values = [contests[place].p or 0.0 for place in known]
     for place, adjusted in zip(known, holm(p_values), strict=True):
         contests[place] = replace(contests[place], adjusted=adjusted)
-    return Comparison(groups.metric, groups.way, scores, contests, groups.notes)
+    return Comparison(groups.metric, groups.way, scores, contests, notes)
 
 
 def _ranked(section: Section, groups: Grouped, rng: np.random.Generator) -> list[Score]:
@@ -199,12 +208,17 @@ def check_rival(groups: Sequence[Grouped], against: str) -> None:
     )
 
 
+def _common(first: Score, second: Score) -> list[tuple[str, ...]]:
+    """Of what both are averaged over, what both were given."""
+    there = second.configuration.strata
+    return [key for key in first.configuration.strata if key in there]
+
+
 def _contest(
     groups: Grouped, section: Section, first: Score, second: Score, *, rng: np.random.Generator
 ) -> Contest:
     sides = first.configuration.strata, second.configuration.strata
-    # Of what they are averaged over, only what both were given.
-    shared = [key for key in sides[0] if key in sides[1]]
+    shared = _common(first, second)
     runs = [[side[key] for key in shared] for side in sides]
     found = [
         [np.array([run.metrics[groups.metric] for run in stratum]) for stratum in side]
@@ -212,8 +226,8 @@ def _contest(
     ]
     pairs = [_same_seeds(*strata) for strata in zip(*runs, strict=True)]
     whole = all(len(p) == len(a) == len(b) for p, a, b in zip(pairs, *runs, strict=True))
-    paired = bool(shared) and all(pairs) and (whole or min(map(len, pairs)) > 1)
-    flips, improvement, difference = None, Estimate(math.nan), Estimate(math.nan)
+    paired = all(pairs) and (whole or min(map(len, pairs)) > 1)
+    flips = None
     if paired:
         runs = [[[pair[side] for pair in stratum] for stratum in pairs] for side in (0, 1)]
         gaps = [
@@ -223,15 +237,14 @@ def _contest(
         difference = contrast([(1 / len(gaps), gap) for gap in gaps])
         if math.isfinite(difference.value):
             flips = sign_flips(gaps, rng)
-    elif shared:
+    else:
         coefficients = zip((1 / len(shared), -1 / len(shared)), found, strict=True)
         difference = contrast([(c, values) for c, side in coefficients for values in side])
-    if shared:
-        improvement = probability_of_improvement(
-            found[0], found[1], smaller=groups.way == "smaller", rng=rng
-        )
+    improvement = probability_of_improvement(
+        found[0], found[1], smaller=groups.way == "smaller", rng=rng
+    )
     flat = [[run for stratum in side for run in stratum] for side in runs]
-    examples = paired_on_examples(groups.metric, *flat) if shared else "they share no data"
+    examples = paired_on_examples(groups.metric, *flat)
     return Contest(
         section=section,
         first=first,

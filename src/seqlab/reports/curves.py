@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,14 +44,14 @@ def read_curve(folder: Path, metric: str) -> dict[int, float]:
     except (OSError, ValueError):
         return {}
     found = {}
-    sign = f",{metric},"
-    for line in text.splitlines():
-        if sign in line:
-            step, _, value = line.split(",")
-            try:
-                found[int(step)] = float(value)
-            except ValueError:  # half a row, of a run that was killed
-                continue
+    try:
+        for row in csv.reader(io.StringIO(text, newline="")):
+            with suppress(ValueError):  # half a row, of a run that was killed
+                step, name, value = row
+                if name == metric:
+                    found[int(step)] = float(value)
+    except csv.Error:  # what is no table has no curves
+        return {}
     return found
 
 

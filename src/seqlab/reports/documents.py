@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import base64
-import html
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seqlab.errors import InputError
+from seqlab.escaping import html, latex, latex_comment, markdown, markdown_code
 from seqlab.reports.collect import Run
 from seqlab.reports.comparison import Comparison
 from seqlab.reports.comparison_tables import contests_table, scores_table, shown_lines
-from seqlab.reports.tables import Table, as_csv, as_html, as_latex, as_markdown, escape
+from seqlab.reports.tables import Table, as_csv, as_html, as_latex, as_markdown
 from seqlab.reports.words import command, statuses, summary
 from seqlab.saving import write_atomically
 
@@ -57,7 +57,7 @@ def document(
         images: PNG files by name; Markdown and LaTeX name them, HTML holds them.
     """
     if kind == "csv":
-        return "\n".join(as_csv(scores_table(comparison)) for comparison in comparisons)
+        return as_csv([scores_table(comparison) for comparison in comparisons])
     return {"markdown": _markdown, "latex": _latex, "html": _html}[kind](runs, comparisons, images)
 
 
@@ -77,7 +77,7 @@ def write_documents(
         FORMATS[kind]: document(kind, runs, comparisons, images) for kind in kinds
     }
     if "csv" in kinds:
-        files[CONTESTS_CSV] = "\n".join(as_csv(contests_table(each)) for each in comparisons)
+        files[CONTESTS_CSV] = as_csv([contests_table(each) for each in comparisons])
     files |= {f"{name}.png": image for name, image in images.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,14 +119,18 @@ def _tables(comparison: Comparison) -> list[Table]:
 def _markdown(
     runs: Sequence[Run], comparisons: Sequence[Comparison], images: Mapping[str, bytes]
 ) -> str:
-    parts = [f"# Comparison\n\n{statuses(runs)}.\n"]
+    parts = [f"# Comparison\n\n{markdown(statuses(runs))}.\n"]
     for comparison in comparisons:
-        parts.append(f"## {comparison.metric}\n")
-        parts += [f"- {sentence}\n  `{line}`" for sentence, line in best_commands(comparison)]
+        parts.append(f"## {markdown(comparison.metric)}\n")
+        parts += [
+            f"- {markdown(sentence)}\n  {markdown_code(line)}"
+            for sentence, line in best_commands(comparison)
+        ]
         parts.append("")
         parts += [as_markdown(table) for table in _tables(comparison)]
-        parts += [f"- {line}" for line in shown_lines(comparison, len(comparison.contests))]
-        parts += [f"- Note: {note}." for note in comparison.notes]
+        told = shown_lines(comparison, len(comparison.contests))
+        parts += [f"- {markdown(line)}" for line in told]
+        parts += [f"- Note: {markdown(note)}." for note in comparison.notes]
         parts.append("")
     parts += [f"![{name}]({name}.png)\n" for name in images]
     return "\n".join([*parts, METHOD, ""])
@@ -135,34 +139,34 @@ def _markdown(
 def _latex(
     runs: Sequence[Run], comparisons: Sequence[Comparison], images: Mapping[str, bytes]
 ) -> str:
-    parts = [r"% \usepackage{booktabs,graphicx}", f"% {statuses(runs)}."]
+    parts = [r"% \usepackage{booktabs,graphicx}", latex_comment(f"{statuses(runs)}.")]
     for comparison in comparisons:
         parts += [as_latex(table) for table in _tables(comparison)]
-        parts += [f"% {line}" for line in (*summary(comparison), *comparison.notes)]
+        parts += map(latex_comment, (*summary(comparison), *comparison.notes))
     parts += [rf"% \includegraphics[width=\linewidth]{{{name}.png}}" for name in images]
-    return "\n".join([*parts, f"\\footnotesize {escape(METHOD)}", ""])
+    return "\n".join([*parts, f"\\footnotesize {latex(METHOD)}", ""])
 
 
 def _html(
     runs: Sequence[Run], comparisons: Sequence[Comparison], images: Mapping[str, bytes]
 ) -> str:
-    parts = [f"<h1>Comparison</h1>\n<p>{html.escape(statuses(runs))}.</p>"]
+    parts = [f"<h1>Comparison</h1>\n<p>{html(statuses(runs))}.</p>"]
     for comparison in comparisons:
-        parts.append(f"<h2>{html.escape(comparison.metric)}</h2>\n<ul>")
+        parts.append(f"<h2>{html(comparison.metric)}</h2>\n<ul>")
         parts += [
-            f"<li>{html.escape(sentence)}<br><code>{html.escape(line)}</code></li>"
+            f"<li>{html(sentence)}<br><code>{html(line)}</code></li>"
             for sentence, line in best_commands(comparison)
         ]
         parts.append("</ul>")
         parts += map(as_html, _tables(comparison))
         lines = shown_lines(comparison, len(comparison.contests))
         notes = [f"Note: {note}." for note in comparison.notes]
-        items = "\n".join(f"<li>{html.escape(line)}</li>" for line in (*lines, *notes))
+        items = "\n".join(f"<li>{html(line)}</li>" for line in (*lines, *notes))
         parts.append(f"<ul>\n{items}\n</ul>" if items else "")
     for name, image in images.items():
         content = base64.b64encode(image).decode()
-        parts.append(f'<img alt="{html.escape(name)}" src="data:image/png;base64,{content}">')
-    body = "\n".join([*parts, f'<p class="note">{html.escape(METHOD)}</p>'])
+        parts.append(f'<img alt="{html(name)}" src="data:image/png;base64,{content}">')
+    body = "\n".join([*parts, f'<p class="note">{html(METHOD)}</p>'])
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n<title>Comparison</title>\n'
         f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from seqlab.data.direction import Direction, direction, higher_is_better
 from seqlab.errors import InputError
 from seqlab.reports.collect import Run, changed, headlines, last_word, metric_names
 
-# Keys whose values alone make a name.
+# Up to so many keys, a name has all of them.
 FEW = 3
 # Settings of the data that leave its test set as it is.
 TRAINING_DATA = ("data.train_", "data.val_")
@@ -24,7 +24,8 @@ class Configuration:
     """Runs that differ in their seed alone, or in what they are averaged over.
 
     Attributes:
-        name: what it is called: its values; of many keys those that most others do not share.
+        name: what it is called: its keys and values, of many keys those that most others do not
+            share; an option of a config group, such as a model, stands without its key.
         label: what tells it from the others of its section, by key.
         strata: the runs of each stratum: of each dataset, say, that `--by model` averages over.
     """
@@ -75,9 +76,10 @@ class Grouped:
 
 
 def own_metrics(runs: Sequence[Run]) -> list[str]:
-    """Each run's headline on the test set; the loss where none has one; none of no finished run."""
+    """What the runs are ranked by (see `Run.judged_by`); the test loss where nothing says it."""
+    judged = {run.judged_by for run in runs}
     found = [name for name in headlines(list(runs)) if direction(name)]
-    return [name for name in found if name != "test/loss"] or found
+    return [name for name in found if name in judged] or [n for n in found if n == "test/loss"]
 
 
 def choose_metrics(runs: Sequence[Run], wanted: Sequence[str]) -> list[str]:
@@ -145,7 +147,7 @@ def grouped(runs: Sequence[Run], metric: str, by: Sequence[str] = ()) -> Grouped
     for run in having:
         label = {key: run.value(key) or "" for key in rest}
         section = sections.setdefault(_values(run, problem), {})
-        short = " ".join(label.values()) if len(rest) <= FEW else _unusual(label, usual)
+        short = _named(label, having) if len(rest) <= FEW else _unusual(label, usual)
         empty = Configuration(short.strip() or "the configuration", label, {})
         configuration = section.setdefault(tuple(label.values()), empty)
         configuration.strata.setdefault(_values(run, averaged), []).append(run)
@@ -168,6 +170,17 @@ def grouped(runs: Sequence[Run], metric: str, by: Sequence[str] = ()) -> Grouped
     return Grouped(metric, way, found, notes)
 
 
+def _named(label: Mapping[str, str], runs: Sequence[Run]) -> str:
+    """Values with their keys; the option of a config group says itself what it is."""
+    groups = {name for run in runs for name in run.choices}
+    words = [value if key in groups else _pair(key, value, label) for key, value in label.items()]
+    return " ".join(filter(None, words))
+
+
+def _pair(key: str, value: str, others: Iterable[str]) -> str:
+    return f"{last_word(key, others)}={value}"
+
+
 def _commonest(runs: Sequence[Run], key: str) -> str:
     return Counter(run.value(key) or "" for run in runs).most_common(1)[0][0]
 
@@ -175,7 +188,7 @@ def _commonest(runs: Sequence[Run], key: str) -> str:
 def _unusual(label: Mapping[str, str], usual: Mapping[str, str]) -> str:
     """The keys and values that most others do not share."""
     told = {key: value for key, value in label.items() if usual.get(key) != value}
-    words = [f"{last_word(key, label)}={value}" for key, value in told.items()]
+    words = [_pair(key, value, label) for key, value in told.items()]
     return " ".join(words) or ("the usual" if label else "")
 
 

@@ -76,3 +76,15 @@ def as_numbers(column: Sequence[str]) -> np.ndarray | None:
         return np.array([float(value) for value in column])
     except ValueError:
         return None
+
+
+def looks_logarithmic(numbers: np.ndarray) -> bool:
+    """Whether numbers are more evenly spread on a logarithmic scale than on a linear one."""
+    distinct = np.unique(numbers)
+    if distinct[0] <= 0 or len(distinct) < 2:
+        return False
+    if len(distinct) == 2:
+        return bool(distinct[1] / distinct[0] >= 100)
+    gaps = np.diff(distinct), np.diff(np.log(distinct))
+    linear, logarithmic = (float(gap.std() / gap.mean()) for gap in gaps)
+    return logarithmic < linear

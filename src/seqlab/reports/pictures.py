@@ -12,7 +12,8 @@ from seqlab.reports.comparison import Comparison, Contest, Score
 from seqlab.reports.comparison_tables import data_of, references
 from seqlab.reports.curves import band, curve_metric
 from seqlab.reports.groups import Section
-from seqlab.reports.importance import as_numbers, importances
+from seqlab.reports.importance import Importance, as_numbers, importances
+from seqlab.reports.study_file import Study
 
 # What one picture can show: sections, configurations of a section, and curves of a panel.
 SECTIONS, CONFIGURATIONS, CURVES = 6, 16, 7
@@ -40,7 +41,8 @@ def pictures(comparison: Comparison) -> dict[str, bytes]:
     values = np.array([run.metrics[comparison.metric] for run in runs])
     if len([key for key in columns if key != "seed"]) > 1 and np.isfinite(values).sum() > 2:
         title = f"What {comparison.metric} depends on, {len(runs)} runs"
-        made["importance"] = key_plots.importance_plot(importances(columns, values), title=title)
+        study = _common_study(runs)
+        made["importance"] = _importance(study, columns, values, title)
         lined = {key: column for key, column in columns.items() if key != "seed"}
         chosen = np.unique(np.linspace(0, len(runs) - 1, min(len(runs), LINES)).astype(int))
         few = f", {len(chosen)} of {len(runs)} runs" if len(chosen) < len(runs) else ""
@@ -50,8 +52,29 @@ def pictures(comparison: Comparison) -> dict[str, bytes]:
             title=f"Runs over their keys{few}",
             metric=comparison.metric,
             smaller=comparison.way == "smaller",
+            logarithmic=None if study is None else study.logarithmic,
         )
     return made
+
+
+def _common_study(runs: Sequence[Run]) -> Study | None:
+    """The search that all runs are trials of."""
+    studies = [run.study for run in runs]
+    return studies[0] if all(study == studies[0] for study in studies) else None
+
+
+def _importance(
+    study: Study | None, columns: dict[str, list[str]], values: np.ndarray, title: str
+) -> bytes:
+    """Optuna's own importances of a search; else the share of the variance."""
+    if study is not None and study.importances:
+        ordered = sorted(study.importances.items(), key=lambda item: -item[1])
+        entries = [Importance(key, share) for key, share in ordered]
+        return key_plots.importance_plot(
+            entries, title=title, scale=f"importance for {study.metrics[0]} by Optuna"
+        )
+    scale = "share of the variance over all runs, each key alone (ω²)"
+    return key_plots.importance_plot(importances(columns, values), title=title, scale=scale)
 
 
 def _colours(scores: Sequence[tuple[Section, list[Score]]]) -> dict[str, str]:

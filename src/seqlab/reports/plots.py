@@ -11,10 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from seqlab.escaping import one_line, plot_text
 from seqlab.reports.curves import Band
+from seqlab.reports.importance import looks_logarithmic
 
 # Okabe & Ito's (2008), told apart by colour-blind readers too; the yellow is too pale for lines.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#3c3c3c")
+# Characters of the longest name, and of the longest title.
+NAME, TITLE = 60, 100
 INK, OTHER, PALE = "#222222", "#8a8f94", "#d9dde1"
 DPI = 110
 
@@ -58,7 +62,7 @@ class Panel:
 def configurations_plot(panels: Sequence[Panel], *, title: str, metric: str) -> bytes:
     """Each run as a point, each mean with its 95 % interval, the best on top."""
     heights = [len(panel.dots) + 1.2 for panel in panels]
-    names = max((len(dots.name) for panel in panels for dots in panel.dots), default=0)
+    names = max((min(len(dots.name), NAME) for panel in panels for dots in panel.dots), default=0)
     figure = new_figure(title, 7.2 + min(3.0, 0.05 * names), 1.1 + 0.34 * sum(heights))
     axes = np.ravel(
         figure.subplots(len(panels), 1, sharex=True, height_ratios=heights, squeeze=False)
@@ -81,10 +85,10 @@ def configurations_plot(panels: Sequence[Panel], *, title: str, metric: str) -> 
                 axis.plot([dots.low, dots.high], [place] * 2, color=dots.colour, lw=2, zorder=2)
             if several:
                 axis.plot(dots.mean, place, "|", color=INK, ms=13, mew=2, zorder=4)
-        axis.set_yticks(range(len(panel.dots)), [dots.name for dots in panel.dots])
+        axis.set_yticks(range(len(panel.dots)), [named(dots.name) for dots in panel.dots])
         axis.set_ylim(len(panel.dots) - 0.4, -0.6)
         axis.grid(axis="x", color=PALE, lw=0.7)
-        axis.set_title(panel.title, fontsize=9, loc="left")
+        axis.set_title(named(panel.title), fontsize=9, loc="left")
         plain(axis)
         _fit(axis, panels)
         left, right = axis.get_xlim()
@@ -92,27 +96,23 @@ def configurations_plot(panels: Sequence[Panel], *, title: str, metric: str) -> 
             if left <= value <= right:
                 axis.axvline(value, color=OTHER, lw=1, ls=":", zorder=1)
                 text = {"fontsize": 7.5, "color": OTHER, "rotation": 90, "va": "bottom"}
-                axis.text(value, len(panel.dots) - 0.45, f" {name}", ha="right", **text)
-    axes[-1].set_xlabel(f"{metric}   (points: runs; bar and line: mean and its 95 % interval)")
+                axis.text(value, len(panel.dots) - 0.45, named(f" {name}"), ha="right", **text)
+    axes[-1].set_xlabel(
+        f"{named(metric)}   (points: runs; bar and line: mean and its 95 % interval)"
+    )
     return png(figure)
 
 
 def _fit(axis: Axes, panels: Sequence[Panel]) -> None:
-    """All runs in view, and references that do not push them together.
-
-    An interval of few runs may reach far beyond any value.
-    """
-    runs = np.concatenate([dots.values for panel in panels for dots in panel.dots])
-    runs = runs[np.isfinite(runs)]
-    if not len(runs):
+    """All runs and intervals in view, and references that do not push them together."""
+    dots = [dots for panel in panels for dots in panel.dots]
+    ends = [end for one in dots for end in (one.low, one.high) if end is not None]
+    shown = np.concatenate([*(one.values for one in dots), np.array(ends, float)])
+    shown = shown[np.isfinite(shown)]
+    if not len(shown):
         return
-    low, high = runs.min(), runs.max()
+    low, high = shown.min(), shown.max()
     spread = high - low
-    ends = [
-        end for panel in panels for d in panel.dots for end in (d.low, d.high) if end is not None
-    ]
-    low = max(min([low, *ends]), low - spread / 2)
-    high = min(max([high, *ends]), high + spread / 2)
     for value in {value for panel in panels for value in panel.references.values()}:
         if max(high, value) - min(low, value) <= 3 * spread:
             low, high = min(low, value), max(high, value)
@@ -134,7 +134,7 @@ def lines_plot(
     figure = new_figure(title, 7.2, 4.2)
     axis = figure.subplots()
     places = sorted({x for line in lines.values() for x, _ in line})
-    logarithmic = places[0] > 0 and places[-1] / places[0] > 10
+    logarithmic = looks_logarithmic(np.array(places))
     gap = 0.012 * (places[-1] - places[0])
     for number, (name, line) in enumerate(lines.items()):
         ordered = sorted(line, key=lambda point: point[0])
@@ -142,22 +142,19 @@ def lines_plot(
         shift = 0.0 if logarithmic else gap * (number - (len(lines) - 1) / 2)
         colour = ordered[0][1].colour
         x = [point + shift for point, _ in ordered]
-        axis.plot(x, [dots.mean for _, dots in ordered], color=colour, lw=1.8, label=name)
+        axis.plot(x, [dots.mean for _, dots in ordered], color=colour, lw=1.8, label=named(name))
         for point, (_, dots) in zip(x, ordered, strict=True):
             axis.scatter(
                 [point] * len(dots.values), dots.values, s=14, color=colour, alpha=0.5, lw=0
             )
             if dots.low is not None and dots.high is not None:
                 axis.plot([point] * 2, [dots.low, dots.high], color=colour, lw=1.2, alpha=0.8)
-    runs = np.concatenate([dots.values for line in lines.values() for _, dots in line])
-    room = 0.06 * (float(np.ptp(runs[np.isfinite(runs)])) or 1.0)
-    axis.set_ylim(np.nanmin(runs) - room, np.nanmax(runs) + room)
     if logarithmic:
         axis.set_xscale("log")
         axis.minorticks_off()
     axis.set_xticks(places, [f"{place:g}" for place in places])
-    axis.set_xlabel(key)
-    axis.set_ylabel(metric)
+    axis.set_xlabel(named(key))
+    axis.set_ylabel(named(metric))
     axis.grid(color=PALE, lw=0.7)
     plain(axis)
     _legend(figure, axis)
@@ -181,9 +178,11 @@ def curves_plot(
     for axis, (name, curves) in zip(axes, panels.items(), strict=False):
         for label, (band, colour) in curves.items():
             marker = "o" if len(band.steps) == 1 else None
-            axis.plot(band.steps, band.mean, color=colour, lw=1.7, label=label, marker=marker)
+            axis.plot(
+                band.steps, band.mean, color=colour, lw=1.7, label=named(label), marker=marker
+            )
             axis.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.16, lw=0)
-        axis.set_title(name, fontsize=9, loc="left")
+        axis.set_title(named(name), fontsize=9, loc="left")
         axis.grid(color=PALE, lw=0.7)
         plain(axis)
     for axis in axes[len(panels) :]:
@@ -191,7 +190,7 @@ def curves_plot(
     for axis in axes[max(0, len(panels) - columns) : len(panels)]:
         axis.set_xlabel("step")
     for axis in axes[::columns]:
-        axis.set_ylabel(metric)
+        axis.set_ylabel(named(metric))
     _legend(figure, *axes[: len(panels)])
     return png(figure)
 
@@ -209,7 +208,7 @@ def contests_plot(
         title: printed above.
         metric: of what the differences are.
     """
-    names = max(len(name) for name, *_ in contests)
+    names = max(min(len(name), NAME) for name, *_ in contests)
     figure = new_figure(title, 6.4 + min(4.0, 0.05 * names), 1.2 + 0.32 * len(contests))
     axis = figure.subplots()
     for place, (_, value, low, high, decided) in enumerate(contests):
@@ -218,24 +217,26 @@ def contests_plot(
             axis.plot([low, high], [place] * 2, color=colour, lw=2)
         axis.plot(value, place, "o", color=colour, ms=6)
     axis.axvline(0, color=INK, lw=1)
-    # An interval of two seeds may be a hundred times as wide as all differences.
-    reach = 3 * max(abs(value) for _, value, *_ in contests) or 1.0
-    ends = [0.0, *(end for _, *values, _ in contests for end in values if end is not None)]
-    low, high = max(min(ends), -reach), min(max(ends), reach)
-    room = 0.05 * (high - low) or reach
-    axis.set_xlim(low - room, high + room)
-    axis.set_yticks(range(len(contests)), [name for name, *_ in contests])
+    axis.set_yticks(range(len(contests)), [named(name) for name, *_ in contests])
     axis.set_ylim(len(contests) - 0.4, -0.6)
     axis.grid(axis="x", color=PALE, lw=0.7)
-    axis.set_xlabel(f"difference in {metric}   (grey: within noise after Holm's correction)")
+    axis.set_xlabel(f"difference in {named(metric)}   (grey: within noise after Holm's correction)")
     plain(axis)
     return png(figure)
+
+
+def named(text: str, most: int = NAME) -> str:
+    """A name as it is drawn: of a long one its beginning and its end."""
+    text = one_line(text)
+    if len(text) > most:
+        text = f"{text[: 2 * most // 3]}…{text[-most // 3 :]}"
+    return plot_text(text)
 
 
 def new_figure(title: str, width: float, height: float) -> Figure:
     """An empty figure of so many inches."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    figure.suptitle(title, fontsize=10, fontweight="bold", x=0.02, ha="left")
+    figure.suptitle(named(title, TITLE), fontsize=10, fontweight="bold", x=0.02, ha="left")
     return figure
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +13,10 @@ from seqlab.reports.collect import Run, changed, headlines, metric_names, sweep_
 from seqlab.reports.comparison import compare
 from seqlab.reports.documents import image_names
 from seqlab.reports.groups import grouped, own_metrics
-from seqlab.reports.screen import print_results, print_summary, screen
+from seqlab.reports.screen import print_results, print_summary, say, screen
 from seqlab.reports.seeds import Folded, fold_seeds
+from seqlab.reports.tables import csv_text
+from seqlab.reports.words import damaged
 from seqlab.saving import write_atomically
 
 Rows = list[dict[str, Any]]
@@ -54,10 +54,12 @@ def report(folder: Path, console: Console | None = None) -> None:
     except Exception as error:  # what was found is told, whether or not it can be drawn
         notes.append(f"the plots cannot be drawn: {type(error).__name__}: {error}")
     told = f"sweep folder {folder}  ({'; '.join([', '.join(written), *notes])})"
-    console.print(told, soft_wrap=True, highlight=False, markup=False)
+    say(console, told, whole=True)
+    for line in damaged(runs):
+        say(console, line, style="yellow", whole=True)
     if len({tuple(entry.changed.items()) for entry in folded}) > 1:
         told = f"which differences are more than noise   seqlab compare {folder}"
-        console.print(told, soft_wrap=True, highlight=False, markup=False)
+        say(console, told, whole=True)
 
 
 def result_rows(runs: Sequence[Run], folder: Path) -> Rows:
@@ -125,12 +127,9 @@ def write_csv(path: Path, rows: Rows) -> bool:
         whether this changed the file.
     """
     before = path.read_bytes() if path.is_file() else None
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue())
-    return text.getvalue().encode() != before
+    text = csv_text(rows)
+    write_atomically(path, text)
+    return text.encode() != before
 
 
 def write_parquet(path: Path, rows: Rows) -> None:

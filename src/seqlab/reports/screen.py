@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from seqlab.escaping import one_line
 from seqlab.reports.collect import Run, headlines, last_word, varying
 from seqlab.reports.seeds import Folded
 from seqlab.reports.tables import Table
@@ -45,6 +46,11 @@ def screen() -> Console:
     return console
 
 
+def say(console: Console, text: str, *, style: str | None = None, whole: bool = False) -> None:
+    """Prints a line of text as it stands; `whole` does not break it at the screen's width."""
+    console.print(one_line(text), style=style, soft_wrap=whole, highlight=False, markup=False)
+
+
 def print_results(console: Console, runs: Sequence[Run]) -> None:
     """Overrides × metrics: the keys that differ between runs, and each data's own metric."""
     runs = list(runs)
@@ -64,7 +70,7 @@ def print_results(console: Console, runs: Sequence[Run]) -> None:
             *(_number(run.metrics.get(name)) for name in metrics),
             _number(run.results.get("seconds"), 1),
             f"{run.results['parameters']:,}" if run.results.get("parameters") else "",
-            Text(run.status, style=COLOURS.get(run.status, "yellow")),
+            Text(one_line(run.status), style=COLOURS.get(run.status, "yellow")),
             *([str(run.results.get("reason") or "")] if reasons else []),
         ]
         for run in runs
@@ -100,7 +106,7 @@ def print_table(console: Console, table: Table, most: int) -> None:
     _print(console, table.title, columns, table.rows[:most], table.bold)
     left = len(table.rows) - most
     if left > 0:
-        console.print(f"… and {left} more rows; --output DIR writes all", highlight=False)
+        say(console, f"… and {left} more rows; --output DIR writes all")
 
 
 def _print(
@@ -120,7 +126,7 @@ def _print(
         if console.measure(table, options=unlimited).maximum > console.width:
             table = _drawn(columns, rows, bold, broken=True, spared=spared)
     # As the table's own title it would be broken at the table's width.
-    console.print(Text(title, style="italic"))
+    say(console, title, style="italic")
     console.print(table)
 
 
@@ -140,7 +146,7 @@ def _drawn(
     names = [column.name for column in columns]
     for column in columns:
         if not (spared and column.spare):
-            head = last_word(column.name, names)
+            head = one_line(last_word(column.name, names))
             table.add_column(
                 Text(re.sub(r"(?<=[_/])(?=\w)", "\n", head) if broken else head),
                 justify="right" if column.number else "left",
@@ -149,7 +155,7 @@ def _drawn(
             )
     for place, row in enumerate(rows):
         cells = [
-            cell if isinstance(cell, Text) else Text(cell)
+            cell if isinstance(cell, Text) else Text(one_line(cell))
             for column, cell in zip(columns, row, strict=True)
             if not (spared and column.spare)
         ]

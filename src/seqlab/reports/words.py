@@ -89,6 +89,11 @@ def _examples(contest: Contest) -> str:
     )
 
 
+def damaged(runs: Sequence[Run]) -> list[str]:
+    """A line for each run whose record cannot be read."""
+    return [f"{run.folder / run.damaged} is damaged: left out" for run in runs if run.damaged]
+
+
 def statuses(runs: Sequence[Run]) -> str:
     """How many runs there are, and what became of those that are not counted."""
     counts = Counter(run.status for run in runs)
@@ -115,7 +120,7 @@ def command(configuration: Configuration) -> str:
 
 def _words(run: Run) -> dict[str, str]:
     """A run's command line, as {key: "=value"}; without its seed and what decides nothing."""
-    words = overrides(run.folder) or [f"{key}={value}" for key, value in run.changed.items()]
+    words = overrides(run.folder) or [f"{key}={value}" for key, value in run.given.items()]
     pairs = (word.partition("=") for word in words)
     return {
         key: f"{equals}{value}"

@@ -1,17 +1,22 @@
-"""The best trials of a search, and the commands that run them again."""
+"""What a search found: its best trials with their commands, and what its values depend on."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from optuna.exceptions import ExperimentalWarning
+from optuna.importance import get_param_importances
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from seqlab.reports.screen import print_table, screen
+from seqlab.reports.screen import print_table, say, screen
+from seqlab.reports.study_file import Study as StudyRecord
 from seqlab.reports.tables import Table
 from seqlab.saving import write_atomically
 from seqlab.sweeps.objective import Objective
@@ -38,7 +43,7 @@ def report_best(trials: Trials, objective: Objective, space: SearchSpace, folder
     told = _table(f"{title} of {complete} complete, {pruned} pruned", rows, objective)
     print_table(console, told, len(rows))
     for row in rows:
-        console.print(f"again   {row['command']}", soft_wrap=True, highlight=False, markup=False)
+        say(console, f"again   {row['command']}", whole=True)
 
 
 def best_trials(trials: Trials) -> list[FrozenTrial]:
@@ -48,6 +53,25 @@ def best_trials(trials: Trials) -> list[FrozenTrial]:
     study = trials.study
     found = [study.best_trial] if len(study.directions) == 1 else study.best_trials
     return sorted((t for t in found if SAME not in t.user_attrs), key=lambda t: t.number)
+
+
+def study_record(study: Study, objective: Objective, space: SearchSpace) -> StudyRecord:
+    """What reports need to know of the search, see `seqlab.reports.study_file`."""
+    logarithmic = [one.name for one in space.parameters if getattr(one.distribution, "log", False)]
+    return StudyRecord(list(objective.metrics), logarithmic, _importances(study))
+
+
+def _importances(study: Study) -> dict[str, float]:
+    """Each key's importance for the first objective, as Optuna has it; empty if it has none."""
+    values = {trial.values[0] for trial in study.get_trials(states=[TrialState.COMPLETE])}
+    if len(values) < 2:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        try:
+            return get_param_importances(study, target=lambda trial: trial.values[0])
+        except (ImportError, RuntimeError, ValueError):  # nothing varies, or too few trials
+            return {}
 
 
 def _row(

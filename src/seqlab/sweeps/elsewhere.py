@@ -19,7 +19,8 @@ from hydra.core.utils import JobRuntime, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqlab.errors import InputError
-from seqlab.reports.collect import DONE, JOB_FILE, RESULTS_FILE, read_json
+from seqlab.reports.collect import DONE, results_of
+from seqlab.reports.records import JOB_FILE
 from seqlab.sweeps.jobs import Job
 from seqlab.sweeps.launching import Work
 from seqlab.sweeps.lock import Process
@@ -123,7 +124,7 @@ def outcome(job: Job, otherwise: str | None) -> str | None:
         job: a job that ended.
         otherwise: what is recorded of a job that left no word.
     """
-    results = read_json(job.folder / RESULTS_FILE) or {}
+    results = results_of(job.folder)
     status = results.get("status")
     if status in DONE or (status is None and otherwise is None):
         return None

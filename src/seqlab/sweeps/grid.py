@@ -14,6 +14,7 @@ from rich.console import Console
 
 from seqlab.errors import FailedJobsError
 from seqlab.reports.results import report
+from seqlab.reports.screen import say
 from seqlab.sweeps.lock import sweep_lock
 from seqlab.sweeps.points import points, read_ties
 from seqlab.sweeps.points_file import read_points
@@ -66,8 +67,5 @@ def sweep(
 
 
 def _tell_how_to_go_on(folder: Path) -> None:
-    Console(stderr=True).print(
-        f"interrupted; the same command with hydra.sweep.dir={folder} goes on",
-        soft_wrap=True,
-        highlight=False,
-    )
+    told = f"interrupted; the same command with hydra.sweep.dir={folder} goes on"
+    say(Console(stderr=True), told, whole=True)

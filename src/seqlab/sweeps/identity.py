@@ -13,6 +13,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from seqlab.files import parse_json
 from seqlab.saving import write_atomically
 
 # What decides only where a run is kept, what is shown of it, or which others run beside it.
@@ -90,9 +91,16 @@ class KnownIdentities:
         self._fingerprint = _fingerprint(sources, common)
         self._known: dict[str, str] = {}
         with suppress(OSError, ValueError):  # nothing there yet, or not readable: composed again
-            saved = json.loads(path.read_text(encoding="utf-8"))
-            if self._fingerprint is not None and saved["fingerprint"] == self._fingerprint:
-                self._known = saved["identities"]
+            saved = parse_json(path.read_text(encoding="utf-8"))
+            self._known = self._believed(saved)
+
+    def _believed(self, saved: Any) -> dict[str, str]:
+        if not isinstance(saved, dict) or self._fingerprint is None:
+            return {}
+        known = saved.get("identities")
+        if saved.get("fingerprint") != self._fingerprint or not isinstance(known, dict):
+            return {}
+        return known if all(isinstance(name, str) for name in known.values()) else {}
 
     def get(self, overrides: list[str]) -> str | None:
         return self._known.get(json.dumps(overrides))

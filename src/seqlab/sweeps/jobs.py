@@ -75,7 +75,8 @@ def plan(
         InputError: two jobs that would share a folder. What Hydra says of wrong overrides goes up.
     """
     root = Path(config.hydra.sweep.dir)
-    runs = {run.identity: run for run in sweep_runs(root)}
+    # A run whose note is damaged is nobody's; its job begins anew in its folder.
+    runs = {run.identity: run for run in sweep_runs(root) if run.identity}
     words = [w for w in config.hydra.overrides.hydra if not w.lstrip("+~").startswith(PLACE)]
     known = KnownIdentities(root / IDENTITIES, _sources(loader), words)
     # The words of the command line, where they name one value, tell no jobs apart.

@@ -53,7 +53,7 @@ def _read(file: IO[str]) -> dict[str, Any] | None:
     file.seek(0)
     try:
         owner = json.loads(file.read())
-    except ValueError:  # empty: free; cut off: its writer died
+    except (ValueError, RecursionError):  # empty: free; cut off: its writer died
         return None
     return owner if isinstance(owner, dict) and {"pid", "host", "began"} <= owner.keys() else None
 

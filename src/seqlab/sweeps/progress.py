@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from seqlab.data.direction import direction
-from seqlab.reports.collect import RESULTS_FILE, read_json
+from seqlab.reports.collect import results_of
+from seqlab.reports.screen import say
 from seqlab.sweeps.jobs import Job
 
 # Running jobs that are shown by name.
@@ -163,11 +164,11 @@ class Display:
         return Group(top, *best, names)
 
     def _say(self, text: str) -> None:
-        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+        say(self.console, text, whole=True)
 
 
 def _results(job: Job) -> dict[str, Any]:
-    return read_json(job.folder / RESULTS_FILE) or {}
+    return results_of(job.folder)
 
 
 def _duration(seconds: float) -> str:

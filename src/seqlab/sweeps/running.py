@@ -17,7 +17,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from seqlab.config import explain
-from seqlab.reports.collect import JOB_FILE, RESULTS_FILE, changed_keys, read_json
+from seqlab.reports.collect import changed_keys, results_of
+from seqlab.reports.records import JOB_FILE, RESULTS_FILE
 from seqlab.runs.record import outputs
 from seqlab.saving import write_atomically
 from seqlab.sweeps.jobs import Job
@@ -112,7 +113,7 @@ def _record(job: Job, error: BaseException) -> str:
 def record(folder: Path, reason: str) -> None:
     """Writes into a run's folder that it failed, unless the run has done so itself."""
     path = folder / RESULTS_FILE
-    results = read_json(path) or {"seconds": None}
+    results = results_of(folder) or {"seconds": None}
     if results.get("status") != "failed":
         with suppress(OSError):  # a full disk, say; the reason is still told on the screen
             write_atomically(path, json.dumps({**results, "status": "failed", "reason": reason}))

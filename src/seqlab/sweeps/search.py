@@ -18,9 +18,11 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from seqlab.errors import FailedJobsError, InputError, StorageError
-from seqlab.reports.collect import RESULTS_FILE, read_json
+from seqlab.reports.collect import results_of
 from seqlab.reports.results import report
-from seqlab.sweeps.best import report_best
+from seqlab.reports.screen import say
+from seqlab.reports.study_file import write_study
+from seqlab.sweeps.best import report_best, study_record
 from seqlab.sweeps.definition import open_study
 from seqlab.sweeps.lock import sweep_lock
 from seqlab.sweeps.objective import finite, objective
@@ -127,6 +129,7 @@ class Search:
                 place=told(self.place),
                 alone=settings.storage is None,
             )
+        write_study(folder, study_record(self.study, self.objective, space))
         self.trials = Trials(
             self.study,
             storage,
@@ -252,7 +255,7 @@ class Search:
 
     def _tell(self, number: int, run: Path, reason: str | None) -> None:
         trials, name = self.trials, f"trial {number}"
-        results = read_json(run / RESULTS_FILE) or {}
+        results = results_of(run)
         with suppress(ValueError):
             run = run.relative_to(self.folder)
         trials.note(number, RUN, str(run))
@@ -304,10 +307,12 @@ class Search:
             )
 
     def _report(self) -> None:
+        with reaching(self.place):
+            write_study(self.folder, study_record(self.study, self.objective, self.space))
         report(self.folder)
         with reaching(self.place):
             report_best(self.trials, self.objective, self.space, self.folder)
         self._say(f"to look at the study   optuna-dashboard {told(self.place)}")
 
     def _say(self, text: str) -> None:
-        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+        say(self.console, text, whole=True)

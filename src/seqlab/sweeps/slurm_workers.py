@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from seqlab.errors import InputError
-from seqlab.reports.collect import read_json
+from seqlab.reports.records import DamagedError, read_json
 from seqlab.saving import write_atomically
 from seqlab.sweeps.elsewhere import Parcel, begin_mark, require, threads_environment
 from seqlab.sweeps.jobs import Job
@@ -88,7 +88,11 @@ class SlurmWorkers(SubmititWorkers):
 
     def _known(self) -> dict[str, str]:
         """Slurm's numbers of jobs that a former sweep submitted."""
-        return read_json(self.folder / "jobs.json") or {}
+        try:
+            known = read_json(self.folder / "jobs.json")
+        except DamagedError:
+            return {}
+        return known if isinstance(known, dict) else {}
 
     def _alive(self, job_id: str | None) -> Any:
         """A job of a former sweep, unless it has ended."""

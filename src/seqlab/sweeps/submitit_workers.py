@@ -13,7 +13,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from seqlab.reports.collect import DONE, RESULTS_FILE, read_json
+from seqlab.reports.collect import DONE, results_of
+from seqlab.reports.records import RESULTS_FILE
 from seqlab.sweeps.accelerators import accelerators
 from seqlab.sweeps.elsewhere import Parcel, outcome, require
 from seqlab.sweeps.jobs import Job
@@ -94,7 +95,7 @@ class SubmititWorkers(Workers):
         with suppress(OSError):
             if other.done():
                 return True
-        return (read_json(job.folder / RESULTS_FILE) or {}).get("status") in DONE
+        return results_of(job.folder).get("status") in DONE
 
     def _reason(self, job: Job, other: Any) -> str | None:
         path = other.paths.result_pickle
