@@ -75,7 +75,7 @@ def is_finite(value: Any) -> bool:
 
 def told(hint: Any) -> str:
     """A type in words."""
-    words = dict.fromkeys(_word(part) for part in _parts(hint))
+    words = dict.fromkeys(_word(part) for part in parts(hint))
     plain = [word for word in words if word not in (OBJECT, "null")]
     if plain:  # what only Python code can give is not worth telling
         words = [word for word in words if word != OBJECT]
@@ -103,11 +103,11 @@ def _word(hint: Any) -> str:
     return OBJECT
 
 
-def _parts(hint: Any) -> Iterator[Any]:
+def parts(hint: Any) -> Iterator[Any]:
     """The alternatives of a type."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         for part in typing.get_args(hint):
-            yield from _parts(part)
+            yield from parts(part)
     else:
         yield hint
 
