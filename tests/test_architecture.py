@@ -27,8 +27,9 @@ MAY_IMPORT = {
     "config": {"hints", "overrides"},
     "value_types": set(),
     "instantiation": {"hints", "value_types"},
+    "effects": {"value_types"},
     "keys": {"hints", "instantiation", "value_types"},
-    "build": {"data", "nn", "networks", "tasks", "callbacks", "instantiation", "keys"},
+    "build": {"data", "nn", "networks", "tasks", "callbacks", "instantiation", "keys", "effects"},
     "trials": set(),
     "callbacks": {"config", "data", "nn", "networks", "tasks", "trials"},
     "runs": {
@@ -45,7 +46,7 @@ MAY_IMPORT = {
         "callbacks",
     },
     "reports": {"config", "build", "data", "runs"},
-    "sweeps": {"config", "hints", "data", "runs", "reports", "build", "trials"},
+    "sweeps": {"config", "hints", "effects", "data", "runs", "reports", "build", "trials"},
     "cli": {"config", "build", "data", "networks", "nn", "tasks", "runs", "reports"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqlab.data.datamodule import SequenceDataModule
 from seqlab.data.spec import Spec
+from seqlab.effects import refuse_if_set, refuse_without_effect
 from seqlab.errors import InputError
 from seqlab.instantiation import instantiate, locate, placed
 from seqlab.keys import TYPES, check_keys
@@ -39,6 +40,7 @@ def build_data(config: DictConfig) -> SequenceDataModule:
     """The datamodule around the configured dataset."""
     check_keys(config)
     refuse_unused(config)
+    refuse_without_effect(config)
     return build_datamodule(config, instantiate(config.data, "data"))
 
 
@@ -55,6 +57,8 @@ def build_network(config: DictConfig, spec: Spec) -> Any:
             f"task={config.task.name} does not fit this data, which is for task={spec.task}; "
             f"leave out task=, which the data sets itself, or choose other data"
         )
+    if spec.kind != "tokens":
+        refuse_if_set("model.embedding_dim", "on data of real values, which are not embedded")
     if config.model.match_parameters is not None:
         config = _matched(config, spec)
     network = _make_network(config, spec)

@@ -85,6 +85,21 @@ def refuse_without_effect(config: DictConfig) -> None:
         warnings.warn(told, stacklevel=2)
 
 
+def refuse_if_set(key: str, reason: str) -> None:
+    """As `refuse_without_effect` for one key that has no effect for a reason seen in the data.
+
+    Raises:
+        InputError: the user set it.
+    """
+    if not HydraConfig.initialized():
+        return
+    hydra = HydraConfig.get()
+    if key in (override.lstrip("+").partition("=")[0] for override in hydra.overrides.task):
+        if OmegaConf.is_missing(hydra.job, "num"):
+            raise InputError(f"{key} has no effect {reason}; leave it out")
+        warnings.warn(f"{key} has no effect {reason}", stacklevel=2)
+
+
 def without_effect(config: DictConfig, overrides: Sequence[str]) -> Iterator[str]:
     """What to tell about each override that has no effect.
 
@@ -93,22 +108,22 @@ def without_effect(config: DictConfig, overrides: Sequence[str]) -> Iterator[str
         overrides: of the command line.
     """
     for override in overrides:
-        match = re.match(r"[+]*([\w./]+)(@[\w.]+)?=", override)
-        if match is None or match[2]:
+        match = re.match(r"[+]*([\w./]+)=", override)
+        if match is None or OmegaConf.select(config, match[1]) in OFF:
             continue
-        key = match[1]
-        value = OmegaConf.select(config, key)
-        if value in OFF:
-            continue
-        for rule in RULES:
-            if not any(fnmatchcase(key, pattern) for pattern in rule.keys.split()):
-                continue
-            if next(_unmet(config, rule.where), None) is not None:
-                continue
-            wrong = next(_unmet(config, rule.needs), None)
-            if wrong is not None:
-                yield f"{override.lstrip('+')} has no effect with {_now(config, wrong)}; {_remedy(wrong)}"
-                break
+        wrong = next(_wrong(config, match[1]), None)
+        if wrong is not None:
+            key, _, _ = _split(wrong)
+            now = f"{key}={_text(OmegaConf.select(config, key))}"
+            yield f"{override.lstrip('+')} has no effect with {now}; {_remedy(wrong)}"
+
+
+def _wrong(config: DictConfig, key: str) -> Iterator[str]:
+    """The conditions that a setting needs and that do not hold."""
+    for rule in RULES:
+        applies = any(fnmatchcase(key, pattern) for pattern in rule.keys.split())
+        if applies and next(_unmet(config, rule.where), None) is None:
+            yield from _unmet(config, rule.needs)
 
 
 def _unmet(config: DictConfig, conditions: str) -> Iterator[str]:
@@ -142,11 +157,6 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return 0.0
-
-
-def _now(config: DictConfig, condition: str) -> str:
-    key, _, _ = _split(condition)
-    return f"{key}={_text(OmegaConf.select(config, key))}"
 
 
 def _remedy(condition: str) -> str:

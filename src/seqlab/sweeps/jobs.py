@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from seqlab.effects import without_effect
 from seqlab.errors import InputError
 from seqlab.reports.collect import Run, changed_keys, sweep_runs
 from seqlab.sweeps.composing import Composer
@@ -72,7 +73,8 @@ def plan(
         composer: the same, which remembers what it composed for former calls.
 
     Raises:
-        InputError: two jobs that would share a folder. What Hydra says of wrong overrides goes up.
+        InputError: two jobs that would share a folder, or a swept setting that has no effect in
+            one of them. What Hydra says of wrong overrides goes up.
     """
     root = Path(config.hydra.sweep.dir)
     # A run whose note is damaged is nobody's; its job begins anew in its folder.
@@ -93,7 +95,8 @@ def plan(
         if name is not None and run is not None and run.status == "finished":
             job = Job(number, overrides, name, run.folder, run.status, _line(told), None)
         else:
-            job = _compose(composer, overrides, number, told=told, runs=runs)
+            swept = [word for word in overrides if word not in common]
+            job = _compose(composer, overrides, number, swept=swept, told=told, runs=runs)
         jobs.setdefault(job.identity, job)
     _check_apart(list(jobs.values()), runs)
     known.update({job.identity: job.overrides for job in jobs.values()})
@@ -105,10 +108,13 @@ def _compose(
     overrides: list[str],
     number: int,
     *,
+    swept: Sequence[str],
     told: Mapping[str, str],
     runs: Mapping[str, Run],
 ) -> Job:
     composed = composer.compose(overrides)
+    for wrong in without_effect(composed, swept):
+        raise InputError(f"{wrong}, or do not sweep over it: such jobs would be equal")
     name = identity(composed)
     run = runs.get(name)
     with read_write(composed.hydra), open_dict(composed.hydra):
