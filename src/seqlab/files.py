@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,27 +62,48 @@ def parse_json(text: str) -> Any:
     """What a JSON text holds.
 
     Raises:
-        ValueError: it is no JSON, or nested too deeply.
+        ValueError: it is no JSON, nested too deeply, or gives a mapping the same key twice.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_mapping)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _check_unique([key for key, _ in pairs])
+    return dict(pairs)
+
+
+def _check_unique(keys: Sequence[Any]) -> None:
+    """Raises ValueError for a key that stands twice: readers would silently drop the first."""
+    seen: set[str] = set()
+    for key in map(str, keys):
+        if key in seen:
+            raise ValueError(f"the key {key!r} stands twice in one mapping; leave one out")
+        seen.add(key)
 
 
 def parse_yaml(text: str | bytes) -> Any:
     """What a YAML text holds: plain values, lists and mappings; no tag makes an object.
 
     Raises:
-        ValueError: it is no YAML, nested too deeply, or its aliases stand for too much.
+        ValueError: it is no YAML, nested too deeply, its aliases stand for too much, or a mapping
+            has the same key twice.
     """
     import yaml
 
     # The loader in C is ten times quicker, where it was built.
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(loader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            _check_unique([key.value for key, _ in node.value])
+            return super().construct_mapping(node, deep)
+
     try:
         _check_size(yaml.parse(text, loader))
-        return yaml.load(text, loader)
+        return yaml.load(text, Loader)
     except (yaml.YAMLError, UnicodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""

@@ -27,6 +27,12 @@ def test_ranges_choices_additions_and_deletions():
     assert {tuple(point[1:]) for point in found} == {("a=x", "+b=1", "~c"), ("a=y", "+b=1", "~c")}
 
 
+@pytest.mark.parametrize("override", ["seed=range(1,1)", "seed=range(3,1)"])
+def test_an_empty_range_is_no_sweep(override):
+    with pytest.raises(InputError, match=r"seed=range\(.,1\) gives no value"):
+        grid(override, "model=rnn,gru")
+
+
 def test_no_swept_key_is_one_job():
     assert grid("model=rnn") == [["model=rnn"]]
     assert grid() == [[]]

@@ -56,6 +56,21 @@ def test_a_byte_order_mark_and_crlf_of_a_spreadsheet(tmp_path):
         assert read_points(path) == [["model=gru"]]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("points.yaml", "- {model: gru, seed: 1, model: lstm}"),
+        ("points.json", '[{"model": "gru", "seed": 1, "model": "lstm"}]'),
+        ("points.csv", "model,seed,model\ngru,1,lstm"),
+    ],
+)
+def test_a_key_that_stands_twice_in_a_point(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError, match=rf"sweep\.points=.*{name}.*'model'"):
+        read_points(path)
+
+
 def test_aliases_of_yaml_are_followed(tmp_path):
     path = tmp_path / "points.yaml"
     path.write_text("- &gru {model: gru, seed: 1}\n- {<<: *gru, seed: 2}\n")

@@ -30,9 +30,9 @@ def points(
         Lists of overrides, the last key varying fastest.
 
     Raises:
-        InputError: a range without steps; a tied key that is not swept or tied twice; tied keys
-            with unequal numbers of values; a key of the file that is on the command line too, or
-            has several values there.
+        InputError: a range without steps or without a value in it; a tied key that is not swept or
+            tied twice; tied keys with unequal numbers of values; a key of the file that is on the
+            command line too, or has several values there.
     """
     _check_given(overrides, given)
     choices = {override.get_key_element(): _values(override) for override in overrides}
@@ -82,7 +82,10 @@ def _values(override: Override) -> list[str]:
             f"{override.input_line}: a grid needs values; use {key}=1,2,3, choice(…) or "
             "range(start,stop,step)"
         )
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    values = [f"{key}={value}" for value in override.sweep_string_iterator()]
+    if not values:
+        raise InputError(f"{override.input_line} gives no value, and so no job; widen the range")
+    return values
 
 
 def read_ties(zipped: object) -> list[list[str]]:
