@@ -190,3 +190,12 @@ def test_starts_light_and_stops_at_a_closed_pipe(sweep):
     assert done.stdout == "<!doctype "
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_a_csv_file_is_one_table_whatever_the_metrics(sweep, capsys):
+    main(["compare", str(sweep), "--metric", "val/loss,test/accuracy", "--format", "csv"])
+    text = capsys.readouterr().out
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["metric"] for row in rows] == ["val/loss"] * 6 + ["test/accuracy"] * 6
+    assert "\n\n" not in text
+    assert all(float(row["mean"]) for row in rows)

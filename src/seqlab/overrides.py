@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
+from seqlab.files import parse_yaml
 
 OVERRIDES_FILE = "overrides.yaml"
 CONFIG_FILE = "config.yaml"
@@ -47,8 +47,8 @@ def _sign_and_key(override: str) -> str:
 def read_overrides(folder: Path) -> list[str] | None:
     """The overrides recorded in a run's folder; None where there is no record."""
     try:
-        words = yaml.safe_load((folder / OVERRIDES_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        words = parse_yaml((folder / OVERRIDES_FILE).read_bytes())
+    except (OSError, ValueError):
         return None
     return [str(word) for word in words] if isinstance(words, list) else None
 

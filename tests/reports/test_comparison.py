@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 
@@ -14,6 +15,7 @@ from seqlab.reports.collect import runs_below
 from seqlab.reports.compare import compare_folders
 from seqlab.reports.groups import grouped
 from seqlab.reports.statistics import holm
+from seqlab.reports.study_file import Study, write_study
 from seqlab.reports.words import command, statuses, summary, verdict
 from tests.reports.runs import write_run
 
@@ -306,3 +308,90 @@ def test_runs_without_the_metric_are_told(sweep):
     write_run(sweep / "more", {"model": "tcn"}, metrics={"test/loss": 0.1}, job=99)
     finished = [run for run in runs_below([sweep]) if run.status == "finished"]
     assert grouped(finished, "test/accuracy").notes == ["1 finished run has no test/accuracy"]
+
+
+def test_configurations_without_common_data_are_not_compared(tmp_path):
+    """Averaged over data, each was trained on data of its own."""
+    for model, data in (("a", "p"), ("b", "q"), ("c", "q")):
+        for seed in (1, 2):
+            write_run(
+                tmp_path / f"{model}{seed}",
+                {"data": data, "model": model},
+                seed=seed,
+                metrics={"test/accuracy": {"a": 0.9, "b": 0.5, "c": 0.4}[model] + 0.01 * seed},
+            )
+    comparison = only(tmp_path, by=["model"], against="all")
+    names = [(c.first.configuration.name, c.second.configuration.name) for c in comparison.contests]
+    assert names == [("b", "c")]
+    assert all(math.isfinite(contest.difference.value) for contest in comparison.contests)
+    assert comparison.notes[-1] == (
+        "a and b share no value of what they are averaged over and are not compared (2 such pairs)"
+    )
+
+
+def test_names_keep_their_keys(tmp_path):
+    for number, (rate, size) in enumerate([("0.1", "8"), ("0.047", "8"), ("0.047", "16")]):
+        changed = {"optimizer.lr": rate, "model": "gru", "model.encoder.hidden_size": size}
+        write_run(tmp_path / str(number), changed, metrics={"test/accuracy": number / 10})
+    ((_, scores),) = only(tmp_path).scores
+    assert [score.configuration.name for score in scores] == [
+        "lr=0.047 hidden_size=16",
+        "lr=0.047 hidden_size=8",
+        "lr=0.1 hidden_size=8",
+    ]
+
+
+def test_values_are_shown_and_not_how_they_were_written(tmp_path):
+    config = {"a": {"b": 0.25, "c": "it's"}, "e": "two words"}
+    written = {"a.b": "${oc.env:RATE}", "a.c": "'it\\'s'", "d": "'1,2'", "e": "two words"}
+    for seed in (1, 2):
+        folder = write_run(
+            tmp_path / str(seed), written, seed=seed, metrics={"test/accuracy": 0.5}, job=seed
+        )
+        (folder / "config.yaml").write_text(json.dumps(config))
+    run = runs_below([tmp_path])[0]
+    shown = {"a.b": "0.25", "a.c": "it's", "d": "1,2", "e": "two words"}
+    assert {key: run.changed[key] for key in written} == shown
+    # The command line stays as it was written.
+    assert run.given["a.b"] == "${oc.env:RATE}"
+
+
+@pytest.fixture
+def trials(tmp_path):
+    """A search over a rate: the test set likes another trial than the validation does."""
+    write_study(
+        tmp_path, Study(["val/accuracy"], ["optimizer.lr"], {"optimizer.lr": 0.9, "model": 0.1})
+    )
+    for number, rate in enumerate(("0.0001", "0.00123", "0.0156", "0.0912")):
+        write_run(
+            tmp_path / str(number),
+            {"optimizer.lr": rate, "model": "gru" if number % 2 else "lstm"},
+            metrics={"val/accuracy": number / 10, "test/accuracy": 0.9 - number / 10},
+            job=number,
+        )
+    return tmp_path
+
+
+def test_trials_are_ranked_by_what_they_were_searched_for(trials):
+    comparison = only(trials)
+    assert comparison.metric == "val/accuracy"
+    assert comparison.scores[0][1][0].configuration.label["optimizer.lr"] == "0.0912"
+    # Unless another metric is asked for.
+    assert only(trials, metrics=["test/accuracy"]).metric == "test/accuracy"
+
+
+def test_runs_beside_a_search_are_ranked_by_their_test(trials):
+    write_run(trials.parent / "alone", {}, metrics={"test/accuracy": 0.5, "val/accuracy": 0.5})
+    found = compare_folders([trials, trials.parent / "alone"])
+    counts = {
+        each.metric: sum(score.n for _, scores in each.scores for score in scores)
+        for each in found.comparisons
+    }
+    assert counts == {"val/accuracy": 4, "test/accuracy": 1}
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"metrics": 3}', '{"metrics": [3]}', "{"])
+def test_an_odd_record_of_a_search_is_none(trials, text):
+    write_study(trials, Study([]))  # forgets what was read
+    (trials / "study.json").write_text(text)
+    assert only(trials).metric == "test/accuracy"

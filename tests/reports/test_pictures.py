@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from seqlab.reports import key_plots, plots
 from seqlab.reports.collect import runs_below
 from seqlab.reports.compare import compare_folders, images
 from seqlab.reports.key_plots import heights_of
+from seqlab.reports.pictures import pictures
 from seqlab.reports.results import draw
+from seqlab.reports.study_file import Study, write_study
 from tests.reports.runs import write_run
 
 MODELS = ("rnn", "gru", "lstm")
@@ -107,3 +110,54 @@ def test_heights_of_an_axis():
     spots, marks = heights_of([str(10.0**-n) for n in range(7)])
     assert spots == pytest.approx(np.arange(7)[::-1] / 6)  # a logarithmic axis
     assert [name for name, _ in marks][::4] == ["1e-06", "1"]
+
+
+def test_numbers_stand_where_they_are_on_their_scale():
+    spots, marks = heights_of(["0.001", "0.01", "1"])
+    assert spots == pytest.approx([0, 1 / 3, 1])
+    assert [name for name, _ in marks] == ["0.001", "0.01", "1"]
+    assert heights_of(["1", "2", "4"])[0] == pytest.approx([0, 0.5, 1])
+    assert heights_of(["10", "20", "30"])[0] == pytest.approx([0, 0.5, 1])
+    assert heights_of(["10", "20", "30"], logarithmic=True)[0] == pytest.approx(
+        [0, math.log(2) / math.log(3), 1]
+    )
+    assert heights_of(["0.001", "0.01", "1"], logarithmic=False)[0] == pytest.approx(
+        [0, 9 / 999, 1]
+    )
+    # Marks that would be printed over one another are left out.
+    assert [name for name, _ in heights_of(["1", "1.01", "2"], logarithmic=False)[1]] == ["1", "2"]
+    assert heights_of(["0", "5", "-5"])[0] == pytest.approx([0.5, 1, 0])
+    assert heights_of(["7", "7"])[0].tolist() == [0.5, 0.5]
+
+
+def shown(monkeypatch, folder, name):
+    """The figure of a picture, as it was before it became a file."""
+    figures = []
+    for module in (plots, key_plots):
+        original = module.png
+        monkeypatch.setattr(module, "png", lambda f, o=original: figures.append(f) or o(f))
+    made = list(pictures(compare_folders([folder]).comparisons[0]))
+    return figures[made.index(name)]
+
+
+@pytest.mark.parametrize("name", ["configurations", "contests"])
+def test_intervals_are_in_view_whole(tmp_path, monkeypatch, name):
+    """Those of two seeds are ten times as wide as what they are of."""
+    write(tmp_path, lambda n, s: 0.5 + 0.1 * n + 0.05 * s * (n + 1))
+    axis = shown(monkeypatch, tmp_path, name).axes[0]
+    left, right = axis.get_xlim()
+    ends = [x for line in axis.lines if len(line.get_xdata()) == 2 for x in line.get_xdata()]
+    wide = [x for x in ends if not 0 <= x <= 1]
+    assert wide
+    assert left < min(wide)
+    assert right > max(wide)
+
+
+def test_importances_of_a_search_are_optunas(tmp_path, monkeypatch):
+    write_study(tmp_path, Study(["val/accuracy"], ["x"], {"x": 0.9, "y": 0.1}))
+    for number in range(4):
+        changed = {"x": str(10.0**-number), "y": str(number % 2)}
+        write_run(tmp_path / str(number), changed, metrics={"val/accuracy": number / 4}, job=number)
+    axis = shown(monkeypatch, tmp_path, "importance").axes[0]
+    assert [bar.get_width() for bar in axis.patches] == [0.9, 0.1]
+    assert axis.get_xlabel() == "importance for val/accuracy by Optuna"

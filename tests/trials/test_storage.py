@@ -106,3 +106,15 @@ def test_passwords_are_not_told():
     assert told("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
     assert "secret" not in told("postgresql://me:secret@host:port/db")
     assert told("/a/b") == "/a/b"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[]", "3", "null", "{}", '{"op_code": 99}', '{"op_code": 0}', "[" * 100_000, "\xff\xfe"],
+)
+def test_an_odd_journal_is_told_in_a_line(tmp_path, line):
+    place = tmp_path / "study.log"
+    place.write_bytes(f"{line}\n".encode("latin-1"))
+    with pytest.raises(StorageError, match=rf"{place} cannot be used \(.*\w+\)") as caught:
+        open_storage(str(place))
+    assert len(str(caught.value).splitlines()) == 1

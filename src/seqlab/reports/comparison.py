@@ -135,9 +135,9 @@ def compare(groups: Grouped, against: str | None = "best") -> Comparison:
     if len(together) < len(pairs):
         apart = [pair for pair in pairs if not _common(*pair[1:])]
         names = f"{apart[0][1].configuration.name} and {apart[0][2].configuration.name}"
-        more = f", and so are {len(apart) - 1} other pairs" if len(apart) > 1 else ""
+        count = f" ({len(apart)} such pairs)" if len(apart) > 1 else ""
         notes.append(
-            f"{names} share no value of what they are averaged over: they are not compared{more}"
+            f"{names} share no value of what they are averaged over and are not compared{count}"
         )
     known = [place for place, contest in enumerate(contests) if contest.p is not None]
     p_values = [contests[place].p or 0.0 for place in known]

@@ -12,6 +12,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seqlab.errors import InputError
+from seqlab.files import parse_yaml
 from seqlab.overrides import CONFIG_FILE, OVERRIDES_FILE
 from seqlab.saving import write_atomically
 
@@ -70,11 +71,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG_FILE
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_bytes())
     except FileNotFoundError:
         content = None
-    except (ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as YAML; restore it") from error
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read as YAML ({error}); restore it") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no configuration; give the folder of a run")
     return content

@@ -30,6 +30,8 @@ from seqlab.errors import InputError, StorageError
 # Two sweepers that start at once on an empty database both make its tables.
 TRIES = 5
 SECONDS_TO_WAIT_FOR_A_LOCK = 30
+# What Optuna raises for a journal whose lines are not what it writes.
+DAMAGED = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def open_storage(place: str, *, create: bool = False) -> BaseStorage:
@@ -114,7 +116,13 @@ def _journal(path: Path, create: bool) -> JournalStorage:
         raise FileNotFoundError("there is no such file")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return JournalStorage(JournalFileBackend(str(path), _KernelLock(path)))
+        try:
+            return JournalStorage(JournalFileBackend(str(path), _KernelLock(path)))
+        except DAMAGED as error:
+            raise StorageError(
+                f"the study's storage {path} cannot be used (it is damaged: "
+                f"{type(error).__name__}); restore it, or move it away to begin the search anew"
+            ) from error
 
 
 class _KernelLock(BaseJournalFileLock):
