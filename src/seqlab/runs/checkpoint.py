@@ -14,6 +14,7 @@ from torch import nn
 
 from seqlab.callbacks.last import PREVIOUS
 from seqlab.errors import InputError
+from seqlab.networks.checkpoint_keys import current_keys
 
 
 def best_checkpoint(trainer: Trainer) -> str | None:
@@ -69,7 +70,7 @@ def _last_checkpoint(folder: Path) -> Path:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint, tensors and plain values only.
+    """Reads a checkpoint, tensors and plain values only; weights have the names of this version.
 
     Raises:
         InputError: the file is truncated or not a checkpoint.
@@ -84,6 +85,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise InputError(f"{path} holds no state_dict; use a checkpoint of a run")
+    content["state_dict"] = current_keys(content["state_dict"])
     return content
 
 
@@ -98,6 +100,21 @@ def check_fits(path: Path, module: nn.Module) -> None:
         if saved[name].shape != wanted[name].shape:
             shapes = f"{tuple(saved[name].shape)} there, {tuple(wanted[name].shape)} here"
             raise _misfit(path, f"{name}: {shapes}")
+
+
+def check_goes_on(path: Path, module: nn.Module) -> None:
+    """Raises InputError unless an optimiser's state, which knows weights by number, still fits."""
+    content = load_checkpoint(path)
+    same_order = list(content["state_dict"]) == list(module.state_dict())
+    trained = sum(weight.requires_grad for weight in module.parameters())
+    for state in content.get("optimizer_states", []):
+        held = sum(len(group["params"]) for group in state["param_groups"])
+        if same_order and held == trained:
+            continue
+        raise InputError(
+            f"{path} was written by an earlier version with other weights, or in another order; "
+            f"its training cannot go on: start a new run from its weights with init_from={path}"
+        )
 
 
 def _misfit(path: Path, difference: str) -> InputError:

@@ -14,7 +14,13 @@ from torch import nn
 from seqlab.errors import InputError
 from seqlab.keys import check_types
 from seqlab.overrides import is_run, run_of_checkpoint
-from seqlab.runs.checkpoint import check_fits, find_checkpoint, load_checkpoint, load_weights
+from seqlab.runs.checkpoint import (
+    check_fits,
+    check_goes_on,
+    find_checkpoint,
+    load_checkpoint,
+    load_weights,
+)
 from seqlab.runs.folder import RunFolder
 from seqlab.runs.resume import check_changes, tell_changes
 
@@ -47,6 +53,7 @@ class Start:
         """
         if self.checkpoint is not None:
             check_fits(self.checkpoint, task)
+            check_goes_on(self.checkpoint, task)
             if self.refusal is not None:
                 raise InputError(self.refusal)
         elif self.weights is not None:

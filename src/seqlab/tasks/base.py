@@ -17,6 +17,7 @@ from torchmetrics.utilities import dim_zero_cat
 from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
 from seqlab.errors import NonFiniteLossError
+from seqlab.networks.checkpoint_keys import current_keys
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 MakeScheduler = Callable[[Optimizer, int], LRScheduler | ReduceLROnPlateau]
@@ -153,6 +154,7 @@ class Task(LightningModule, ABC):
             checkpoint["plateau"] = self.plateau.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] = current_keys(checkpoint["state_dict"])
         self._plateau_state = checkpoint.get("plateau")
         if self.plateau is not None and self._plateau_state is not None:
             self.plateau.load_state_dict(self._plateau_state)

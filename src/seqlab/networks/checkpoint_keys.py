@@ -1,0 +1,62 @@
+"""What the weights of earlier versions are called today, in one place.
+
+Each rule names the last version that wrote the old name, by its git commit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+# One layer and direction of a recurrent encoder.
+_LAYER = r"(.*\blayers\.\d+\.\d+)"
+_RENAMED = [
+    # b8eaa09: PyTorch's layers held the weights of an RNN, GRU or LSTM.
+    (rf"{_LAYER}\.rnn\.(\w+)_l0", r"\1.cell.\2"),
+    # b8eaa09: the layers of minGRU, minLSTM and LRU had no cell.
+    (rf"{_LAYER}\.(input|enter|norm|gate)\.(\w+)", r"\1.cell.\2.\3"),
+    (rf"{_LAYER}\.(log_rate|log_phase|log_scale|into|out_of|skip)", r"\1.cell.\2"),
+    # b8eaa09: cells had names of their own for their matrices.
+    (rf"{_LAYER}\.cell\.input_weight", r"\1.cell.weight_ih"),
+    (rf"{_LAYER}\.cell\.recurrent_weight", r"\1.cell.weight_hh"),
+]
+
+
+def current_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of any version as this one calls them, in the same order.
+
+    What this version wrote stays as it is, and so does what no rule knows.
+    """
+    renamed = {_renamed(key): weight for key, weight in state.items()}
+    found: dict[str, Tensor] = {}
+    for key, weight in renamed.items():
+        cell, _, name = key.rpartition(".")
+        if not re.fullmatch(rf"{_LAYER}\.cell", cell):
+            found[key] = weight
+        elif name == "bias":
+            found |= _two_biases(cell, weight, renamed)
+        elif name != "recurrent_bias":
+            found[key] = weight
+    return found
+
+
+def _renamed(key: str) -> str:
+    for old, new in _RENAMED:
+        key, count = re.subn(f"^{old}$", new, key)
+        if count:
+            return key
+    return key
+
+
+def _two_biases(cell: str, bias: Tensor, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """b8eaa09: cells had one bias; a GRU another for what the reset gate multiplies."""
+    if f"{cell}.peepholes" in state:  # it has one bias today
+        return {f"{cell}.bias_ih": bias}
+    recurrent = torch.zeros_like(bias)
+    candidate = state.get(f"{cell}.recurrent_bias")
+    if candidate is not None:
+        recurrent[-len(candidate) :] = candidate
+    return {f"{cell}.bias_ih": bias, f"{cell}.bias_hh": recurrent}
