@@ -51,10 +51,15 @@ def load_main() -> Callable[[Any], None]:
 @pytest.fixture
 def train(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """`train(*overrides, folder=None)` runs train.py's job and returns its results.json."""
+    return trainer_in(tmp_path / "run")
+
+
+def trainer_in(default: Path) -> Callable[..., dict[str, Any]]:
+    """What the fixture `train` is, with another folder where none is given."""
     main = load_main()
 
     def run(*overrides: str, folder: Path | None = None) -> dict[str, Any]:
-        folder = folder or tmp_path / "run"
+        folder = folder or default
         folder.mkdir(parents=True, exist_ok=True)
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):

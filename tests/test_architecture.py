@@ -12,12 +12,14 @@ import seqlab
 
 SOURCE = Path(seqlab.__file__).parent
 # What each package may import of ours beside itself. These are for everybody.
-FOR_ALL = {"errors", "escaping", "files", "saving"}
+FOR_ALL = {"command", "errors", "escaping", "files", "interrupts", "saving"}
 MAY_IMPORT = {
     "errors": set(),
     "escaping": set(),
     "files": set(),
     "saving": set(),
+    "interrupts": set(),
+    "command": set(),
     "data": set(),
     "nn": set(),
     "networks": {"data", "nn"},

@@ -238,7 +238,7 @@ def build_trainer(config: DictConfig, *, first_step: int = 0) -> Any:
     }
     off = tuple(kind for kind, wanted in useful.items() if not wanted)
     callbacks = [call for call in callbacks if call is not None and not isinstance(call, off)]
-    given = {
+    given: dict[str, Any] = {
         "callbacks": callbacks,
         "logger": loggers or False,
         "plugins": [SyncedCheckpointIO()],
@@ -246,11 +246,31 @@ def build_trainer(config: DictConfig, *, first_step: int = 0) -> Any:
     if config.trainer.precision in ("bf16-true", "16-true"):
         from seqlab.tasks.precision import HalfWeights
 
-        given |= {"plugins": [HalfWeights(config.trainer.precision)], "precision": None}
+        given["plugins"].append(HalfWeights(config.trainer.precision))
+        given["precision"] = None
     if config.trainer.profiler is None:
         given["profiler"] = Unprofiled()
     make = _make(Trainer, config.trainer, "trainer", ("callbacks", "logger", "plugins"))
-    return make(**given)
+    trainer = make(**given)
+    # Our `LastCheckpoint` hears signals. Lightning's own way loses the exit status, and speaks to
+    # the other processes from inside a signal's handler, where it waits for them without end.
+    trainer._signal_connector.register_signal_handlers = lambda: None
+    _check_nodes(trainer)
+    return trainer
+
+
+def _check_nodes(trainer: Any) -> None:
+    """Raises InputError for several machines that do not know of each other."""
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    alone = isinstance(environment, LightningEnvironment) and "MASTER_ADDR" not in os.environ
+    if trainer.num_nodes > 1 and alone:
+        raise InputError(
+            f"trainer.num_nodes={trainer.num_nodes} needs the same command on each machine, with "
+            "MASTER_ADDR and MASTER_PORT (where the first machine listens) and NODE_RANK (0, 1, …) "
+            "in the environment, or a start by srun or torchrun; use trainer.num_nodes=1 on one"
+        )
 
 
 def _purging(node: Any, step: int) -> Any:

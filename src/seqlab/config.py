@@ -21,6 +21,7 @@ from seqlab.hints import (
     several_values,
     unknown_key,
 )
+from seqlab.interrupts import Terminated, interruption, interrupts
 from seqlab.overrides import resumed_command
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -64,20 +65,25 @@ def run(main: Callable[..., Any]) -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(HELP.format(groups="\n".join(_choices())))  # noqa: T201
         return
-    if wants_traceback():
-        main()
-        return
-    # Hydra would otherwise print errors in its own words and exit.
-    os.environ[FULL_ERROR] = os.environ[TELLS_ERRORS] = "1"
-    threading.excepthook = _in_thread
-    _compose_once()
-    try:
-        check_words(sys.argv[1:])
-        main()
-    except KeyboardInterrupt:
-        sys.exit(1)  # what there is to go on from has been told
-    except Exception as error:
-        leave(error)
+    with interrupts.heard():
+        if wants_traceback():
+            main()
+            return
+        # Hydra would otherwise print errors in its own words and exit.
+        os.environ[FULL_ERROR] = os.environ[TELLS_ERRORS] = "1"
+        threading.excepthook = _in_thread
+        _compose_once()
+        try:
+            check_words(sys.argv[1:])
+            main()
+        except (KeyboardInterrupt, SystemExit) as error:
+            signal = interruption(error)
+            if signal is None:
+                raise
+            # What there is to go on from has been told.
+            sys.exit(143 if isinstance(signal, Terminated) else 1)
+        except Exception as error:
+            leave(error)
 
 
 def _compose_once() -> None:
@@ -110,7 +116,7 @@ def leave(error: BaseException) -> NoReturn:
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"error: {one_line(message)}", file=sys.stderr)  # noqa: T201
     on_the_way = (NonFiniteLossError, FailedJobsError, StorageError, OSError)
-    failed_on_the_way = isinstance(error, on_the_way)
+    failed_on_the_way = isinstance(error, on_the_way) or _lost_a_process(error)
     sys.exit(1 if failed_on_the_way and "MissingConfig" not in type(error).__name__ else 2)
 
 
@@ -136,7 +142,20 @@ def explain(error: BaseException) -> str | None:
         )
     elif type(error).__name__ == "MisconfigurationException":
         message = _first_line(error)
+    elif _lost_a_process(error):
+        message = (
+            "the connection to another process of this run is gone: that process has ended, which "
+            "was perhaps killed for want of memory; what it printed stands above"
+        )
     return message
+
+
+def _lost_a_process(error: BaseException) -> bool:
+    """Whether an error is how torch.distributed tells that another process is gone."""
+    kinds = ("DistBackendError", "DistNetworkError", "DistStoreError")
+    return type(error).__name__ in kinds or (
+        isinstance(error, RuntimeError) and "gloo/transport" in str(error)
+    )
 
 
 def _choices() -> Iterator[str]:

@@ -5,6 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# The checkpoint to go on from, and the one before it, in a run's folder.
+LAST, PREVIOUS = Path("checkpoints", "last.ckpt"), Path("checkpoints", "previous.ckpt")
+
+
+def can_go_on(folder: Path) -> bool:
+    """Whether a run's folder has a checkpoint to go on from."""
+    return any((folder / name).is_file() for name in (LAST, PREVIOUS))
+
 
 def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
     """Writes a file so that readers, a crash and a power cut see the old content or the new one.

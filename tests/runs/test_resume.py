@@ -117,6 +117,7 @@ def test_interrupted_goes_on(tmp_path, whole):
     assert running.returncode == 1
     assert results["status"] == "interrupted"
     assert "Traceback" not in errors
+    assert "ckpt_path=last" in errors
     going_on = start(*COMMAND, "trainer.max_epochs=4", "ckpt_path=last", folder=folder)
     _, errors = going_on.communicate(timeout=120)
     assert going_on.returncode == 0, errors

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -12,12 +14,14 @@ import pytest
 
 from tests.sweeps.commands import (
     COUNTING,
+    SCRIPT,
     alive,
     await_until,
     begun,
     finish,
     halfway,
     metrics,
+    rows,
     spoil,
     start,
 )
@@ -91,6 +95,29 @@ def test_killed_again_and_again(tmp_path, counted, seed, launcher):
         if len(finished_jobs(tmp_path)) == len(counted):
             break
     check_finishes(tmp_path, counted, *command)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "whose"), [("serial", "sweep"), ("joblib", "sweep"), ("joblib", "job")]
+)
+def test_sigterm_stops_a_sweep(tmp_path, script_conf, launcher, whose):
+    """Docker and Slurm end it so, whoever they tell: it stops in ten seconds, and can go on."""
+    command = (SCRIPT, "seed=1,2,3", *LAUNCHERS[launcher][:1])
+    command += ("hydra.launcher.n_jobs=1",) if launcher == "joblib" else ()
+    spoil(tmp_path, {"1": "wait"})
+    running = start(tmp_path, *command)
+    await_until(lambda: halfway(tmp_path) or running.poll() is not None)
+    begin = time.monotonic()
+    os.kill(running.pid if whose == "sweep" else begun(tmp_path)[0]["pid"], signal.SIGTERM)
+    _, errors = running.communicate(timeout=60)
+    assert time.monotonic() - begin < 10
+    assert running.returncode == 143, errors
+    assert "Traceback" not in errors
+    assert "goes on" in errors
+    assert [row["status"] for row in rows(tmp_path)] == ["interrupted"]
+    spoil(tmp_path)
+    finish(tmp_path, *command)
+    assert [row["status"] for row in rows(tmp_path)] == ["finished"] * 3
 
 
 TRAINING = (

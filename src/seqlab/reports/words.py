@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from seqlab.command import composing_flags, typed
 from seqlab.data.direction import Direction
 from seqlab.reports.collect import SHOWN, Run, overrides
 from seqlab.reports.comparison import Comparison, Contest
 from seqlab.reports.groups import Configuration
+from seqlab.reports.records import read_yaml
 
 NOTHING = "–"
 
@@ -115,7 +116,10 @@ def command(configuration: Configuration) -> str:
     many = ["-m"] if len(seeds) > 1 or words != _words(runs[0]) else []
     words |= {"seed": f"={','.join(seeds)}"} if seeds else {}
     given = [f"{key}{value}" for key, value in words.items()]
-    return " ".join(["python", "train.py", *many, *map(shlex.quote, given)])
+    former = read_yaml(runs[0].folder / "environment.json")  # JSON is YAML
+    typed_then = former.get("command") if isinstance(former, dict) else None
+    flags = composing_flags(list(map(str, typed_then))) if isinstance(typed_then, list) else []
+    return typed(["train.py", *flags, *many, *given])
 
 
 def _words(run: Run) -> dict[str, str]:

@@ -12,9 +12,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
-from seqlab.callbacks.last import PREVIOUS
 from seqlab.errors import InputError
 from seqlab.networks.checkpoint_keys import current_keys
+from seqlab.saving import LAST, PREVIOUS
 
 
 def best_checkpoint(trainer: Trainer) -> str | None:
@@ -32,7 +32,7 @@ def find_checkpoint(name: str, folder: Path) -> Path:
         InputError: there is none.
     """
     if name == "last":
-        return _last_checkpoint(folder / "checkpoints")
+        return _last_checkpoint(folder)
     path = folder / "checkpoints" / "best.ckpt" if name == "best" else Path(name)
     if not path.is_file():
         raise InputError(
@@ -43,9 +43,9 @@ def find_checkpoint(name: str, folder: Path) -> Path:
 
 
 def _last_checkpoint(folder: Path) -> Path:
-    """The last checkpoint in a folder, or the one before it where the last cannot be read."""
+    """The last checkpoint in a run's folder, or the one before it where the last cannot be read."""
     reason = None
-    for name in ("last.ckpt", PREVIOUS):
+    for name in (LAST, PREVIOUS):
         path = folder / name
         if not path.is_file():
             continue
@@ -55,7 +55,7 @@ def _last_checkpoint(folder: Path) -> Path:
             reason = reason or str(error)
             continue
         if name == PREVIOUS:
-            reason = reason or f"there is no file {folder / 'last.ckpt'}"
+            reason = reason or f"there is no file {folder / LAST}"
             rank_zero_only(print)(
                 f"warning: {reason}; going on from {path}, the checkpoint before it",
                 file=sys.stderr,
@@ -64,7 +64,7 @@ def _last_checkpoint(folder: Path) -> Path:
     if reason is not None:
         raise InputError(f"ckpt_path=last: {reason}, and there is no good one before it")
     raise InputError(
-        f"ckpt_path=last: there is no file {folder / 'last.ckpt'}; add hydra.run.dir=FOLDER of the "
+        f"ckpt_path=last: there is no file {folder / LAST}; add hydra.run.dir=FOLDER of the "
         "run to go on with"
     )
 

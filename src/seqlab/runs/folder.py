@@ -19,9 +19,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from seqlab.command import single_run
 from seqlab.config import explain, leave, wants_traceback
 from seqlab.errors import InputError
+from seqlab.interrupts import interruption
 from seqlab.overrides import is_run, settings
+from seqlab.runs.processes import stop_watching
 from seqlab.runs.record import (
     RESULTS_FILE,
     cut_curves,
@@ -32,8 +35,8 @@ from seqlab.runs.record import (
     restore_record,
     write_config,
 )
-from seqlab.runs.resume import chosen, own_settings
-from seqlab.saving import write_atomically
+from seqlab.runs.resume import chosen, own_settings, resume_command
+from seqlab.saving import can_go_on, write_atomically
 
 if TYPE_CHECKING:
     from seqlab.data.datamodule import SequenceDataModule
@@ -131,8 +134,11 @@ class RunFolder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        stop_watching()
         if error is None or self._ended:
             return
+        if isinstance(error, OSError) and error.filename is None and error.strerror:
+            error.filename = str(self.path)  # a full disk, most often
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
         reason = "interrupted" if interrupted else explain(error) or f"{kind.__name__}: {error}"  # type: ignore[union-attr]
         with suppress(OSError):  # a full disk is the error that is already on its way
@@ -141,8 +147,20 @@ class RunFolder:
             elif self._begun or not self._is_used:
                 self.end("interrupted" if interrupted else "failed", reason=reason)
         # In a sweep the error goes up to where the other jobs are started.
-        if HydraConfig.get().mode is RunMode.RUN and not interrupted and not wants_traceback():
+        if HydraConfig.get().mode is not RunMode.RUN:
+            return
+        if interruption(error) is not None and self.writes:
+            self._tell_how_to_go_on()
+        if not interrupted and not wants_traceback():
             leave(error)
+
+    def _tell_how_to_go_on(self) -> None:
+        if not can_go_on(self.path):
+            told = "interrupted before anything was saved; the same command starts again"
+        else:
+            command = single_run(resume_command(self.path.absolute(), []))
+            told = f"interrupted; to go on   {command}"
+        print(told, file=sys.stderr)  # noqa: T201
 
     def end(
         self,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqlab.errors import InputError
+from seqlab.runs.processes import watch_processes
 
 OURS = Path(__file__).parents[1]
 
@@ -43,6 +44,7 @@ def prepare(seed: int) -> None:
     for pattern in NOISE:
         warnings.filterwarnings("ignore", pattern)
     _tell_in_one_line()
+    watch_processes()
     lightning.seed_everything(seed, workers=True, verbose=False)
 
 

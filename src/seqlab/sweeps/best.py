@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from optuna.importance import get_param_importances
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from seqlab.command import single_run
 from seqlab.reports.screen import print_table, say, screen
 from seqlab.reports.study_file import Study as StudyRecord
 from seqlab.reports.tables import Table
@@ -84,14 +83,13 @@ def _row(
         "parameters": trial.params,
         "run": trial.user_attrs.get(RUN),
         "sweep_folder": trials.folder_of(trial),
-        "command": command(words),
+        "command": single_run(_own(words)),
     }
 
 
-def command(overrides: Sequence[str]) -> str:
-    """The command line of a single run."""
-    words = [word for word in overrides if not word.startswith(("hydra", "sweep."))]
-    return shlex.join(["python", sys.argv[0], *words])
+def _own(overrides: Sequence[str]) -> list[str]:
+    """The overrides that say what is trained; the others say how the search goes."""
+    return [word for word in overrides if not word.startswith(("hydra", "sweep."))]
 
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]], objective: Objective) -> Table:

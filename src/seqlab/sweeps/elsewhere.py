@@ -19,10 +19,11 @@ from hydra.core.utils import JobRuntime, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqlab.errors import InputError
+from seqlab.interrupts import interrupts
 from seqlab.reports.collect import DONE, results_of
 from seqlab.reports.records import JOB_FILE
 from seqlab.sweeps.jobs import Job
-from seqlab.sweeps.launching import Work
+from seqlab.sweeps.launching import INTERRUPTED, Work
 from seqlab.sweeps.lock import Process
 from seqlab.sweeps.running import record, run
 
@@ -81,11 +82,11 @@ class Parcel:
         config = self.job.config()
         JobRuntime.instance().set("name", config.hydra.job.name)
         _quieten(config)
-        with _output_to(self.job.folder):
+        with _output_to(self.job.folder), interrupts.heard():
             try:
                 return run(self.job, self.work.context, self.work.task, config=config)
             except KeyboardInterrupt:
-                return "interrupted"
+                return INTERRUPTED
 
 
 def use_threads(threads: int) -> None:

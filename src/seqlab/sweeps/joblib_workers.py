@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
+from signal import Signals
 from typing import Any
 
 from omegaconf import DictConfig
@@ -24,12 +24,9 @@ from seqlab.sweeps.elsewhere import (
     use_threads,
 )
 from seqlab.sweeps.jobs import Job
-from seqlab.sweeps.launching import Ended, Work, Workers
+from seqlab.sweeps.launching import GRACE, Ended, Work, Workers
 from seqlab.sweeps.lock import Process
 from seqlab.sweeps.options import whole
-
-# Seconds that jobs have after Ctrl-C to save what they have.
-GRACE = 60.0
 
 
 @dataclass
@@ -74,7 +71,7 @@ class _Slot:
         died = isinstance(error, BrokenProcessPool)
         return job, outcome(job, told_exit(codes[0] if codes else None) if died else repr(error))
 
-    def send(self, number: signal.Signals) -> None:
+    def send(self, number: Signals) -> None:
         for process in self.processes.values():
             with suppress(ProcessLookupError):
                 os.kill(process.pid, number)
@@ -124,12 +121,12 @@ class JoblibWorkers(Workers):
         for future in done:
             yield busy[future].end()
 
-    def interrupt(self) -> None:
+    def interrupt(self, signal: Signals) -> None:
         busy = [slot for slot in self._slots if slot.future is not None]
         for slot in busy:
-            slot.send(signal.SIGINT)
+            slot.send(signal)
         try:
-            wait([slot.future for slot in busy if slot.future is not None], timeout=GRACE)
+            wait([slot.future for slot in busy if slot.future is not None], timeout=GRACE[signal])
         finally:  # after a second Ctrl-C, too
             self.close()
 

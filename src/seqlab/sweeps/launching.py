@@ -6,17 +6,23 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from signal import SIGINT, SIGTERM, Signals
 
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from seqlab.interrupts import Terminated
 from seqlab.sweeps.composing import Composer
 from seqlab.sweeps.jobs import Job, plan
 from seqlab.sweeps.progress import Display
 
 # A job that ended, and the reason if it failed.
 Ended = tuple[Job, str | None]
+# The reason of a job that a signal ended, which is its status too.
+INTERRUPTED = "interrupted"
+# Seconds that jobs in other processes have to save what they have and end.
+GRACE = {SIGINT: 60.0, SIGTERM: 8.0}
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,12 @@ class Workers(ABC):
         """Whether a job that was taken is at work by now, not only waiting for its turn."""
         return True
 
-    def interrupt(self) -> None:  # noqa: B027  # one that works in this process hears it itself
-        """Has the jobs at work save what they have and end, and forgets those that wait."""
+    def interrupt(self, signal: Signals) -> None:  # noqa: B027  # one in this process hears it
+        """Has the jobs at work save what they have and end, and forgets those that wait.
+
+        Args:
+            signal: SIGINT to wait for them as long as may be, SIGTERM to be done in `GRACE`.
+        """
 
     def close(self) -> None:  # noqa: B027
         """Ends whatever the workers hold."""
@@ -77,7 +87,8 @@ def launch(
 ) -> list[JobReturn]:
     """Runs every job that is not finished; one that fails is recorded, and the rest go on.
 
-    A job that a former sweep began goes on from its last checkpoint. Ctrl-C ends the sweep.
+    A job that a former sweep began goes on from its last checkpoint. Ctrl-C and SIGTERM end the
+    sweep, to whichever of its jobs they are sent.
 
     Args:
         config: the sweep's configuration.
@@ -120,13 +131,15 @@ def launch(
                         taken.remove(job)
                     reasons[job.number] = reason
                     display.ended(job, reason)
+                    if reason == INTERRUPTED:  # and this process was not
+                        raise Terminated
                     if stops and reason is not None:
-                        workers.interrupt()
+                        workers.interrupt(SIGINT)
                         waiting.clear()
                         running.clear()
                         break
-        except KeyboardInterrupt:
-            workers.interrupt()
+        except KeyboardInterrupt as error:
+            workers.interrupt(SIGTERM if isinstance(error, Terminated) else SIGINT)
             raise
     return [_returned(job, reasons[job.number]) for job in jobs if job.number in reasons]
 

@@ -7,16 +7,17 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from signal import Signals
 from typing import Any
 
 from seqlab.errors import InputError
 from seqlab.sweeps.elsewhere import Parcel, begin_mark, outcome, require
 from seqlab.sweeps.jobs import Job
-from seqlab.sweeps.launching import Ended, Work, Workers
+from seqlab.sweeps.launching import GRACE, Ended, Work, Workers
 from seqlab.sweeps.options import number, text
 
-# Seconds that a cluster has to answer, and that jobs have to end after Ctrl-C.
-ANSWER, GRACE = 5.0, 60.0
+# Seconds that a cluster has to answer.
+ANSWER = 5.0
 LOOPBACK = ("127.", "localhost:", "[::1]:")
 
 
@@ -98,7 +99,7 @@ class RayWorkers(Workers):
                 told = [line for line in str(error).splitlines() if line.strip()]
                 yield job, outcome(job, f"Ray says: {(told or [type(error).__name__])[0].strip()}")
 
-    def interrupt(self) -> None:
+    def interrupt(self, signal: Signals) -> None:
         import ray
         from ray.exceptions import RayError
 
@@ -107,7 +108,7 @@ class RayWorkers(Workers):
         for reference in self._running:
             ray.cancel(reference)
         with suppress(RayError):
-            ray.wait(list(self._running), num_returns=len(self._running), timeout=GRACE)
+            ray.wait(list(self._running), num_returns=len(self._running), timeout=GRACE[signal])
         self._running.clear()
 
     def close(self) -> None:

@@ -16,12 +16,15 @@ from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from seqlab.command import composing_flags
 from seqlab.config import explain
+from seqlab.interrupts import interruption
 from seqlab.reports.collect import changed_keys, results_of
 from seqlab.reports.records import JOB_FILE, RESULTS_FILE
 from seqlab.runs.record import outputs
-from seqlab.saving import write_atomically
+from seqlab.saving import can_go_on, write_atomically
 from seqlab.sweeps.jobs import Job
+from seqlab.sweeps.launching import INTERRUPTED
 
 
 def run(
@@ -36,7 +39,7 @@ def run(
         config: the job's own configuration, or one that trains the same.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C was pressed.
+        KeyboardInterrupt: Ctrl-C was pressed, or, as Terminated, SIGTERM came.
     """
     config = config or job.config()
     with _apart(begin(job, config)):
@@ -50,9 +53,12 @@ def run(
             )
             # The property would write the error to the screen in Hydra's words.
             error = done._return_value if done.status is JobStatus.FAILED else None
-        except SystemExit as exit_:
-            if _was_interrupted(exit_):
-                raise KeyboardInterrupt from exit_
+        except (KeyboardInterrupt, SystemExit) as exit_:
+            signal = interruption(exit_)
+            if signal is not None:
+                if not (job.folder / RESULTS_FILE).exists():  # it came before the run's first word
+                    record(job.folder, INTERRUPTED, status=INTERRUPTED)
+                raise signal from None
             error = exit_
         except Exception as before_the_job:  # logging that cannot be set up, a folder in the way
             error = before_the_job
@@ -80,8 +86,7 @@ def begin(job: Job, config: DictConfig) -> list[str]:
     for name in (RESULTS_FILE, "error.txt"):
         (job.folder / name).unlink(missing_ok=True)
     overrides = [word for word in job.overrides if not word.startswith(("hydra", "sweep."))]
-    saved = [job.folder / "checkpoints" / name for name in ("last.ckpt", "previous.ckpt")]
-    if any(path.is_file() for path in saved) and "ckpt_path" in config:
+    if can_go_on(job.folder) and "ckpt_path" in config:
         with open_dict(config):
             config.ckpt_path = "last"
         overrides.append("ckpt_path=last")
@@ -90,7 +95,8 @@ def begin(job: Job, config: DictConfig) -> list[str]:
         with open_dict(config):
             config.overwrite = True
         overrides.append("overwrite=true")
-    return ["--config-name", str(config.hydra.job.config_name), *overrides]
+    name = ["--config-name", str(config.hydra.job.config_name)]
+    return [*composing_flags(), *name, *overrides]
 
 
 def _record(job: Job, error: BaseException) -> str:
@@ -110,20 +116,13 @@ def _record(job: Job, error: BaseException) -> str:
     return reason
 
 
-def record(folder: Path, reason: str) -> None:
-    """Writes into a run's folder that it failed, unless the run has done so itself."""
+def record(folder: Path, reason: str, *, status: str = "failed") -> None:
+    """Writes into a run's folder how it ended, unless the run has done so itself."""
     path = folder / RESULTS_FILE
     results = results_of(folder) or {"seconds": None}
-    if results.get("status") != "failed":
+    if results.get("status") != status:
         with suppress(OSError):  # a full disk, say; the reason is still told on the screen
-            write_atomically(path, json.dumps({**results, "status": "failed", "reason": reason}))
-
-
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether an exit was caused by Ctrl-C, which Lightning turns into an exit."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
+            write_atomically(path, json.dumps({**results, "status": status, "reason": reason}))
 
 
 @contextmanager

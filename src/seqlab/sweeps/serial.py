@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from seqlab.interrupts import Terminated
 from seqlab.sweeps.elsewhere import outcome, run_script, told_exit
 from seqlab.sweeps.jobs import Job
 from seqlab.sweeps.launching import Ended, Work, Workers
@@ -44,7 +45,7 @@ def run_alone(job: Job) -> str | None:
     """Runs a job by a command of its own; the reason if it failed.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C was pressed; the job has ended, too.
+        KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM came; the job has ended, too.
     """
     config = job.config()
     arguments = [*begin(job, config), f'hydra.run.dir="{job.folder.absolute()}"']
@@ -56,16 +57,16 @@ def run_alone(job: Job) -> str | None:
     with subprocess.Popen(command, env=environment, process_group=0) as process:
         try:
             code = process.wait()
-        except KeyboardInterrupt:
-            _end(process)
+        except KeyboardInterrupt as error:
+            _end(process, signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
             raise
     return outcome(job, told_exit(code) if code else None)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Has a job and its further processes save what they have; a second Ctrl-C ends them."""
+def _end(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Has a job and its further processes save what they have; a second signal ends them."""
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         try:
             process.wait()
         except KeyboardInterrupt:

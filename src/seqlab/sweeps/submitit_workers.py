@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 from omegaconf import DictConfig
@@ -18,7 +19,7 @@ from seqlab.reports.records import RESULTS_FILE
 from seqlab.sweeps.accelerators import accelerators
 from seqlab.sweeps.elsewhere import Parcel, outcome, require
 from seqlab.sweeps.jobs import Job
-from seqlab.sweeps.launching import Ended, Work, Workers
+from seqlab.sweeps.launching import GRACE, Ended, Work, Workers
 from seqlab.sweeps.lock import Process
 from seqlab.sweeps.options import number, whole
 
@@ -110,11 +111,11 @@ class SubmititWorkers(Workers):
         told = told or f"its process ended without a word (submitit says {other.state})"
         return outcome(job, f"{told}; its log is {log}")
 
-    def interrupt(self) -> None:
+    def interrupt(self, signal: Signals) -> None:
         for _, other in self._running.values():
             with suppress(Exception):  # it may have ended meanwhile
                 other.cancel(check=False)
-        until = time.monotonic() + 10
+        until = time.monotonic() + min(10.0, GRACE[signal])
         while time.monotonic() < until and not all(o.done() for _, o in self._running.values()):
             time.sleep(0.1)
         self._running.clear()
