@@ -38,14 +38,16 @@ RUN = (
 
 
 class Signals(Callback):
-    """Sends a signal to this process at one moment of its life."""
+    """Sends a signal to this process at one moment of a run, but not when the run is resumed."""
 
     def __init__(self, moment: str, step: int, batch: int = 1, number: int = signal.SIGTERM):
         self.moment, self.step, self.batch, self.number = moment, step, batch, number
 
     def _send(self, trainer, moment, batch_idx):
         here = not trainer.sanity_checking and (trainer.global_step, batch_idx)
-        if moment == self.moment and here == (self.step, self.batch):
+        sent = Path(trainer.default_root_dir, "sent")
+        if moment == self.moment and here == (self.step, self.batch) and not sent.exists():
+            sent.touch()
             os.kill(os.getpid(), self.number)
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
