@@ -5,9 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from seqlab.callbacks.canvas import BAD_PAPER, MARK, PAPER, colour_table
+from seqlab.callbacks.canvas import BAD_PAPER, LINES, MARK, PAPER, colour_table, signed_colour_table
 from seqlab.callbacks.drawing import Strip, heatmap, strips
 from seqlab.callbacks.panels import BOX, GAP, MOST_LINES, WIDTH, CurvePanel, TokenPanel
+from tests.hostile import HOSTILE
 
 RNG = np.random.default_rng(0)
 
@@ -191,3 +192,39 @@ def test_constant_series_and_empty_lists_can_be_drawn():
 
 def test_paper_is_white():
     assert strips([strip()], "title").getpixel((1, 1)) == PAPER
+
+
+def test_values_of_two_signs_have_two_colours_equally_far_from_white():
+    matrix = np.array([[-2.0, 2.0], [0.0, -1.0]])
+    image = heatmap(matrix, names(2), names(2), "", numbers=np.full((2, 2), np.nan))
+    table = signed_colour_table()
+    assert table[255].tolist() == [255, 255, 255]
+    assert len(table) == 511
+    for value in (-2.0, 2.0, -1.0):
+        assert count(image, tuple(table[round(255 + 127.5 * value)].tolist())) > 500
+    # As dark on one side as on the other, and of different hues.
+    assert table[0].sum() == pytest.approx(table[-1].sum(), abs=60)
+    assert table[100][0] > table[100][2]
+    assert table[410][2] > table[410][0]
+
+
+def test_curves_of_several_features_have_a_legend():
+    strip = Strip(RNG.normal(size=(30, 3)), np.full(30, 1 / 30), "a", "a")
+    named = strips([strip], "", features=("x", "y", "z"))
+    bare = strips([strip], "")
+    assert named.height > bare.height
+    top = pixels(named)[: named.height - bare.height + 84]
+    for colour in LINES[:3]:
+        assert (top == colour).all(axis=-1).sum() >= 30
+    single = Strip(RNG.normal(size=(30, 1)), np.full(30, 1 / 30), "a", "a")
+    assert strips([single], "", features=("x",)).size == strips([single], "").size
+
+
+def test_hostile_names_are_drawn():
+    few = heatmap(np.eye(2), [HOSTILE, "b"], [HOSTILE, "b"], HOSTILE)
+    assert few.width < 4000
+    assert strips([Strip([HOSTILE] * 3, np.ones(3) / 3, HOSTILE, "b")], HOSTILE).height > 50
+    many = strips(
+        [Strip(np.zeros((5, 2)), np.ones(5) / 5, "a", "b")], "", features=(HOSTILE, HOSTILE)
+    )
+    assert many.height > 50

@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
-from seqlab.callbacks.forecasts import ForecastCallback, autocorrelation
+from seqlab.callbacks import plots
+from seqlab.callbacks.forecasts import ForecastCallback, autocorrelation, randomised_pit
 from seqlab.callbacks.plots import Fan, autocorrelation_plot, coverage_plot, fan_chart, step_errors
 from seqlab.errors import InputError
+from seqlab.nn.negative_binomial import NegativeBinomial
+from tests.hostile import HOSTILE
 
 
 def test_autocorrelation_by_hand():
@@ -60,3 +64,74 @@ def test_every_plot_shows_its_data():
 def test_numbers_below_one(name):
     with pytest.raises(InputError, match=name):
         ForecastCallback("folder", **{name: 0})
+
+
+def test_a_horizon_of_one_step_shows_what_it_forecasts():
+    past, ahead = np.arange(20.0), np.array([20.0])
+    bounds = {"80 %": (ahead - 3, ahead + 3)}
+    fan = Fan("a", past, ahead, ahead + 1, bounds, ahead - 5)
+    blue = np.array([31, 111, 180])
+
+    def count(fan):
+        pixels = np.asarray(fan_chart([fan], "t")).astype(int)
+        # Not the legend's
+        return (np.abs(pixels[: pixels.shape[0] * 3 // 4] - blue).sum(axis=-1) < 30).sum()
+
+    missing = Fan("a", past, ahead, ahead * np.nan, bounds, ahead - 5)
+    assert count(fan) > count(missing) + 20
+    narrow = Fan("a", past, ahead, ahead + 1, {"80 %": (ahead - 0.1, ahead + 0.1)}, ahead - 5)
+    assert dark(fan_chart([fan], "t")) > dark(fan_chart([narrow], "t")) + 0.003
+    errors = {name: np.array([1.0]) for name in ("model", "naive", "drift")}
+    one = step_errors(errors, "t", metric="mae")
+    assert one.tobytes() != step_errors({"model": errors["model"]}, "t", metric="mae").tobytes()
+
+
+@pytest.mark.parametrize("draw", ["steps", "coverage", "autocorrelation"])
+def test_legends_cover_nothing(monkeypatch, draw):
+    figures = []
+    original = plots._image
+    monkeypatch.setattr(plots, "_image", lambda figure: figures.append(figure) or original(figure))
+    values = np.linspace(0.05, 0.95, 19)
+    {
+        "steps": lambda: step_errors({"model": values, "naive": 1 - values}, "t", metric="mae"),
+        "coverage": lambda: coverage_plot(values, {"all": values}, "t"),
+        "autocorrelation": lambda: autocorrelation_plot(values, 10, "t"),
+    }[draw]()
+    (figure,) = figures
+    (legend,) = figure.legends
+    assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
+    assert figure.axes[0].get_legend() is None
+
+
+@pytest.mark.parametrize("mean", [0.3, 2.0, 50.0])
+def test_the_randomised_pit_of_counts_is_uniform_where_the_forecast_is_right(mean):
+    torch.manual_seed(1)
+    shape = (4000, 1, 1)
+    forecast = NegativeBinomial(
+        mean=torch.full(shape, mean).double(), dispersion=torch.full(shape, 0.5).double()
+    )
+    values = forecast.sample(1)[0]
+    place = randomised_pit(forecast, values).flatten()
+    assert stats.kstest(place.numpy(), "uniform").pvalue > 0.01
+    # What it stands in for says more than its levels, however right the forecast is.
+    assert (mean > 1) or (
+        values <= forecast.quantiles(torch.tensor([0.1]))[0]
+    ).double().mean() > 0.3
+    # And where the forecast is wrong, it is not.
+    wrong = NegativeBinomial(mean=forecast.mean * 2, dispersion=forecast.dispersion)
+    assert stats.kstest(randomised_pit(wrong, values).flatten().numpy(), "uniform").pvalue < 0.01
+
+
+def test_the_randomised_pit_leaves_the_random_state_as_it_is():
+    forecast = NegativeBinomial(mean=torch.ones(3, 1, 1), dispersion=torch.ones(3, 1, 1))
+    before = torch.get_rng_state()
+    randomised_pit(forecast, torch.ones(3, 1, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_hostile_names_are_drawn():
+    ahead = np.arange(3.0)
+    fan = Fan(HOSTILE, ahead, ahead, ahead, {HOSTILE: (ahead, ahead)}, ahead)
+    assert dark(fan_chart([fan], HOSTILE)) > 0.005
+    assert dark(step_errors({HOSTILE: ahead}, HOSTILE, metric=HOSTILE)) > 0.005
+    assert dark(coverage_plot(ahead / 3, {HOSTILE: ahead / 3}, HOSTILE)) > 0.005

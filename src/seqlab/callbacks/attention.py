@@ -9,7 +9,7 @@ from lightning import Trainer
 from PIL import Image
 from torch import Tensor
 
-from seqlab.callbacks.drawing import Strip, heatmap, strips
+from seqlab.callbacks.drawing import Strip, heatmap, round_above, strips
 from seqlab.callbacks.figures import FigureCallback, Moment, prepared, when
 from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
@@ -56,7 +56,8 @@ class AttentionCallback(FigureCallback):
             return
         title = f"Attention over test sequences, {when(trainer, moment)}"
         sequences = list(_strips(batch, logits.argmax(dim=-1), weights, task.spec))
-        yield f"{moment}/attention", strips(sequences, title)
+        features = task.spec.input_names if task.spec.kind == "values" else ()
+        yield f"{moment}/attention", strips(sequences, title, features=features)
 
 
 def handful(targets: Tensor, count: int) -> Tensor:
@@ -125,15 +126,17 @@ class SelfAttentionCallback(FigureCallback):
                 if task.spec.kind == "tokens"
                 else [str(time) for time in range(1, length + 1)]
             )
+            shown = weights[row, :length, :length].float().cpu().numpy()
             picture = heatmap(
-                weights[row, :length, :length].float().cpu().numpy(),
+                shown,
                 names,
                 names,
                 f"Self-attention in test sequence {row + 1}, {when(trainer, moment)}",
                 rows="state",
                 columns="attends to",
                 scale="weight",
-                high=1.0,
+                # Of many states each gets a little: up to 1 all would be white.
+                high=round_above(float(shown.max())),
             )
             yield f"{moment}/self_attention_{row + 1}", picture
 

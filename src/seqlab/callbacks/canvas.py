@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from seqlab.escaping import one_line
+
 Colour = tuple[int, int, int]
 
 PAPER: Colour = (255, 255, 255)
@@ -65,8 +67,8 @@ def widest(texts: Sequence[str], size: int = TEXT, bold: bool = False) -> int:
 
 
 def visible(text: str) -> str:
-    """A token as it can be printed: blanks and line ends get signs."""
-    signs = text.replace("\n", "↵").replace("\t", "⇥")
+    """A token as it can be printed: blanks and line ends get signs, other controls their codes."""
+    signs = one_line(text.replace("\n", "↵").replace("\t", "⇥"))
     return signs.replace(" ", "␣") if not signs.strip() else signs
 
 
@@ -146,7 +148,9 @@ class Canvas:
         for text in (name, f"{low:.3g}"):
             self.text(x, y, text, size=SMALL, colour=MUTED)
             x += text_width(text, SMALL) + 8
-        ramp = Image.fromarray(np.broadcast_to(colour_table()[::2], (12, 128, 3)).copy())
+        colours = scale_colours(low)
+        colours = colours[np.linspace(0, len(colours) - 1, 128).astype(int)]
+        ramp = Image.fromarray(np.broadcast_to(colours, (12, 128, 3)).copy())
         self.image.paste(ramp, (x, y - 6))
         self.frame((x, y - 6, x + 128, y + 6), LINE, 1)
         self.text(x + 136, y, f"{high:.3g}", size=SMALL, colour=MUTED)
@@ -164,9 +168,14 @@ def colour_table() -> np.ndarray:
     White for nothing, so that the eye goes to what is there. A path through the space OKLab
     (Ottosson 2020): lightness falls in a line, hue turns from sky to ink.
     """
+    return _ramp(235 + 32 * np.linspace(0, 1, 256))
+
+
+def _ramp(degrees: np.ndarray) -> np.ndarray:
+    """(256, 3) bytes from white to dark along hues (256,) of OKLab."""
     part = np.linspace(0, 1, 256)
     chroma = 0.125 * np.sin(np.pi * part**1.15) + 0.05 * part
-    hue = np.radians(235 + 32 * part)
+    hue = np.radians(degrees)
     lab = np.stack([1 - 0.72 * part, chroma * np.cos(hue), chroma * np.sin(hue)])
     cones = np.array(
         [
@@ -187,12 +196,28 @@ def colour_table() -> np.ndarray:
     return np.rint(255 * shown.T).astype(np.uint8)
 
 
+@cache
+def signed_colour_table() -> np.ndarray:
+    """(511, 3) bytes: from dark red over white to dark blue, for values of two signs."""
+    negative = _ramp(35 - 15 * np.linspace(0, 1, 256))
+    return np.concatenate([negative[:0:-1], colour_table()])
+
+
+def scale_colours(low: float) -> np.ndarray:
+    """The colours from the lowest value of a scale to its highest."""
+    return signed_colour_table() if low < 0 else colour_table()
+
+
 def coloured(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Colours (…, 3) of values between low and high; what is missing (NaN) is grey."""
+    """Colours (…, 3) of values between low and high; what is missing (NaN) is grey.
+
+    A scale that begins below 0 has two sides, white in its middle.
+    """
     places = (np.asarray(values, np.float64) - low) / ((high - low) or 1.0)
     missing = np.isnan(places)
-    index = np.rint(255 * np.where(missing, 0, places).clip(0, 1)).astype(np.intp)
-    return np.where(missing[..., None], np.array(MISSING, np.uint8), colour_table()[index])
+    table = scale_colours(low)
+    index = np.rint((len(table) - 1) * np.where(missing, 0, places).clip(0, 1)).astype(np.intp)
+    return np.where(missing[..., None], np.array(MISSING, np.uint8), table[index])
 
 
 def readable_on(colour: Sequence[int]) -> Colour:

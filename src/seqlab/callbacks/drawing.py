@@ -28,7 +28,15 @@ from seqlab.callbacks.canvas import (
     visible,
     widest,
 )
-from seqlab.callbacks.panels import BOX, CurvePanel, Panel, TokenPanel, narrowest_box
+from seqlab.callbacks.panels import (
+    BOX,
+    CurvePanel,
+    Panel,
+    TokenPanel,
+    draw_legend,
+    legend_width,
+    narrowest_box,
+)
 
 MARGIN = 16
 # Longest printed name, in pixels.
@@ -54,7 +62,6 @@ def heatmap(
     scale: str = "",
     numbers: np.ndarray | None = None,
     marked: np.ndarray | None = None,
-    low: float = 0.0,
     high: float | None = None,
 ) -> Image.Image:
     """A matrix as coloured cells, with numbers in them where there are few.
@@ -69,8 +76,9 @@ def heatmap(
         scale: what the colours are.
         numbers: (rows, columns) what is printed in the cells; the matrix itself if None.
         marked: (rows, columns) true where a cell is outlined, such as the known alignment.
-        low: the value shown as white.
         high: the value shown as the darkest colour; the largest of the matrix if None.
+
+    White is 0. A matrix with negative values gets a scale of two sides, equally far from 0.
     """
     matrix = np.asarray(matrix, np.float64)
     height, width = matrix.shape
@@ -80,9 +88,11 @@ def heatmap(
             f"rows and {len(column_names)} for columns"
         )
     if high is None:
-        high = float(np.nanmax(matrix, initial=low))
-    row_names = [shortened(visible(name), NAME) for name in row_names]
-    column_names = [shortened(visible(name), NAME) for name in column_names]
+        high = float(np.nanmax(np.abs(matrix), initial=0.0))
+    low = -high if np.nanmin(matrix, initial=0.0) < 0 else 0.0
+    row_names, column_names = (
+        [shortened(visible(name), NAME) for name in names] for names in (row_names, column_names)
+    )
     numbered = max(height, width) <= NUMBERED
     texts = _number_texts(matrix if numbers is None else np.asarray(numbers)) if numbered else []
     cell_width = cell_height = max(SMALLEST_CELL, min(CELL, MATRIX // max(height, width)))
@@ -183,7 +193,12 @@ class Strip:
 
 
 def strips(
-    sequences: Sequence[Strip], title: str, *, scale: str = "weight", high: float | None = None
+    sequences: Sequence[Strip],
+    title: str,
+    *,
+    scale: str = "weight",
+    high: float | None = None,
+    features: Sequence[str] = (),
 ) -> Image.Image:
     """Sequences below one another, each with its label, its prediction and its weights.
 
@@ -194,12 +209,13 @@ def strips(
         title: printed above.
         scale: what the colours are.
         high: the weight shown as the darkest colour; a round number above all weights if None.
+        features: the names of the values' features, for a legend of their curves.
     """
     if high is None:
-        high = _round_above(max((float(s.weights.max()) for s in sequences), default=1.0))
+        high = round_above(max((float(s.weights.max()) for s in sequences), default=1.0))
     panels = _panels(sequences, high)
-    labels = [shortened(s.label, NAME) for s in sequences]
-    predictions = [shortened(s.prediction, NAME) for s in sequences]
+    labels = [shortened(visible(s.label), NAME) for s in sequences]
+    predictions = [shortened(visible(s.prediction), NAME) for s in sequences]
     second = MARGIN + 10 + max(widest(labels), text_width("label", SMALL)) + 24
     left = second + 20 + max(widest(predictions), text_width("predicted", SMALL) - 20) + 24
     key = MARGIN + colour_bar_width(0, high, scale) + 16
@@ -208,14 +224,19 @@ def strips(
         left + max((panel.width for panel in panels), default=0),
         MARGIN + text_width(title, TEXT, True),
         key + (24 + text_width("evidence", SMALL) if known else 0),
+        MARGIN + legend_width(features),
     )
-    top = MARGIN + 84
+    # A single curve needs no name.
+    several = len(features) > 1
+    top = MARGIN + 84 + (26 if several else 0)
     canvas = Canvas(right + MARGIN, top + sum(p.height + GAP for p in panels) - GAP + MARGIN)
     canvas.text(MARGIN, MARGIN + 8, title, bold=True)
     canvas.colour_bar(MARGIN, MARGIN + 38, 0, high, scale)
     if known:
         canvas.frame((key, MARGIN + 31, key + 18, MARGIN + 45), MARK, 2)
         canvas.text(key + 24, MARGIN + 38, "evidence", size=SMALL, colour=MUTED)
+    if several:
+        draw_legend(canvas, MARGIN, MARGIN + 64, features)
     canvas.text(MARGIN + 10, top - 18, "label", size=SMALL, colour=MUTED)
     canvas.text(second, top - 18, "predicted", size=SMALL, colour=MUTED)
     y = top
@@ -251,7 +272,7 @@ def _panels(sequences: Sequence[Strip], high: float) -> list[Panel]:
     ]
 
 
-def _round_above(value: float) -> float:
+def round_above(value: float) -> float:
     """1, 0.5, 0.2, 0.1, 0.05, …: the smallest of them that is not below the value."""
     steps = [lead * 10.0**-power for power in range(4) for lead in (10, 5, 2)]
     return min((step / 10 for step in steps if step / 10 >= value), default=value)

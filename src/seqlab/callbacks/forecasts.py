@@ -17,6 +17,7 @@ from seqlab.data.baselines import baselines
 from seqlab.data.batch import Batch
 from seqlab.data.windows import Windows
 from seqlab.errors import check_at_least
+from seqlab.nn.distributions import Forecast
 from seqlab.tasks.base import Task
 from seqlab.tasks.forecasting import Forecasting, Prediction
 
@@ -24,6 +25,8 @@ from seqlab.tasks.forecasting import Forecasting, Prediction
 LEVELS = torch.linspace(0.05, 0.95, 19)
 MOST_WINDOWS = 1000
 LAGS = 24
+# Samples that the randomised PIT of a count is taken from.
+PIT_SAMPLES = 199
 
 
 class ForecastCallback(FigureCallback):
@@ -116,12 +119,11 @@ class ForecastCallback(FigureCallback):
         count = int(split.ends[whole - 1]) if whole else min(len(split), MOST_WINDOWS)
         below: list[Tensor] = []
         first: list[Tensor] = []
+        counts = task.network.head.counts
         for indices in torch.arange(count).split(256):
             batch, prediction = _predicted(trainer, task, split, indices)
-            values = prediction.forecast.quantiles(LEVELS.to(batch.targets.device))
-            if values is not None:
-                inside = (batch.targets <= values).double()
-                below.append(inside.masked_fill(batch.targets.isnan(), torch.nan).cpu())
+            if (inside := _below(prediction.forecast, batch.targets, counts=counts)) is not None:
+                below.append(inside.cpu())
             first.append((batch.targets - prediction.forecast.point())[:, 0].cpu())
         if below:
             shares = torch.cat(below, dim=1).nanmean(dim=(1, 3)).numpy()
@@ -129,15 +131,49 @@ class ForecastCallback(FigureCallback):
             if shares.shape[1] > 1:
                 curves |= {"step 1": shares[:, 0], f"step {shares.shape[1]}": shares[:, -1]}
             title = f"Coverage of quantiles, {count} test windows, {now}"
-            yield "test/coverage", coverage_plot(LEVELS.numpy(), curves, title)
+            share = "share of values at or below it" + (" (randomised PIT)" if counts else "")
+            yield "test/coverage", coverage_plot(LEVELS.numpy(), curves, title, share=share)
         residuals = torch.cat(first)
-        counts = split.counts[:whole].tolist() if whole else [count]
-        correlations = autocorrelation(residuals, counts, LAGS)
+        windows = split.counts[:whole].tolist() if whole else [count]
+        correlations = autocorrelation(residuals, windows, LAGS)
         if len(correlations):
             picture = autocorrelation_plot(
                 correlations.numpy(), count, f"One-step residuals, test, {now}"
             )
             yield "test/residual_autocorrelation", picture
+
+
+def _below(forecast: Forecast, targets: Tensor, *, counts: bool) -> Tensor | None:
+    """(level, *shape) 1 where a value is at or below the quantile, NaN where it is missing.
+
+    Of counts more are at or below a quantile than its level says, however good the forecast is, as
+    many of them equal it: there the randomised PIT takes the value's place.
+    """
+    levels = LEVELS.to(targets.device)
+    if counts:
+        place = randomised_pit(forecast, targets)
+        inside = place <= levels.view(-1, *(1 for _ in targets.shape))
+    else:
+        values = forecast.quantiles(levels)
+        if values is None:
+            return None
+        inside = targets <= values
+    return inside.double().masked_fill(targets.isnan(), torch.nan)
+
+
+def randomised_pit(forecast: Forecast, targets: Tensor) -> Tensor:
+    """Randomised probability integral transform of counts, (shape) (Czado et al. 2009, section 2).
+
+    u between P(X < y) and P(X ≤ y), by the rank of y among samples: uniform on (0, 1) where the
+    forecast is right.
+    """
+    with torch.random.fork_rng():  # what is drawn must not change what training draws
+        torch.manual_seed(0)
+        samples = forecast.sample(PIT_SAMPLES)
+        part = torch.rand(targets.shape, dtype=torch.float64).to(targets.device)
+    less = (samples < targets).sum(dim=0)
+    equal = (samples == targets).sum(dim=0)
+    return (less + part * (equal + 1)) / (PIT_SAMPLES + 1)
 
 
 def autocorrelation(residuals: Tensor, counts: list[int], lags: int) -> Tensor:

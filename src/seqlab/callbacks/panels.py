@@ -179,6 +179,21 @@ class CurvePanel(Panel):
         return picture.reduce(2)
 
 
+def draw_legend(canvas: Canvas, x: int, y: int, features: Sequence[str]) -> None:
+    """The names of the features behind lines in their curves' colours, from (x, y) to the right."""
+    for number, name in enumerate(features):
+        text = shortened(visible(name), LONGEST, SMALL)
+        canvas.box((x, y - 2, x + 18, y + 1), LINES[number % len(LINES)], None)
+        canvas.text(x + 24, y, text, size=SMALL, colour=MUTED)
+        x += 24 + text_width(text, SMALL) + 16
+
+
+def legend_width(features: Sequence[str]) -> int:
+    """Pixels that `draw_legend` takes."""
+    texts = [shortened(visible(name), LONGEST, SMALL) for name in features]
+    return sum(40 + text_width(text, SMALL) for text in texts)
+
+
 def _stretches(marks: np.ndarray) -> list[tuple[int, int]]:
     """(first, end) of each run of true values."""
     steps = np.diff(np.concatenate([[0], np.asarray(marks, np.int8), [0]]))

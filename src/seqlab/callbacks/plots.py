@@ -9,10 +9,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from seqlab.escaping import one_line, plot_text
+
+# Characters of the longest name.
+LONGEST = 90
 # Blue for the model, black for the truth, grey for what it is measured against.
 MODEL, TRUTH, OTHER = "#1f6fb4", "#222222", "#9a9a9a"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", ":", "-.", (0, (1, 3)))
 
 
@@ -45,21 +51,33 @@ def fan_chart(fans: Sequence[Fan], title: str) -> Image.Image:
     for axis, fan in zip(axes, fans, strict=False):
         past = np.arange(1 - len(fan.history), 1)
         ahead = np.arange(1, len(fan.point) + 1)
+        # A line of one step is a point, which only a marker shows; its intervals get a width.
+        one = len(ahead) == 1
+        marker = "o" if one else None
         axis.plot(past, fan.history, color=TRUTH, linewidth=1.2, label="history and truth")
         truth = np.append(fan.history[-1:], fan.truth)
-        axis.plot(np.append(0, ahead), truth, color=TRUTH, linewidth=1.2, linestyle="--")
+        axis.plot(
+            np.append(0, ahead),
+            truth,
+            color=TRUTH,
+            linewidth=1.2,
+            linestyle="--",
+            marker=marker,
+            markevery=[len(ahead)] if one else None,
+            markersize=4,
+        )
         for number, (label, (lower, upper)) in enumerate(fan.bounds.items()):
+            places = np.array([0.6, 1.4]) if one else ahead
+            low, high = (np.broadcast_to(edge, places.shape) for edge in (lower, upper))
             axis.fill_between(
-                ahead, lower, upper, color=MODEL, alpha=0.15 + 0.15 * number, lw=0, label=label
+                places, low, high, color=MODEL, alpha=0.15 + 0.15 * number, lw=0, label=shown(label)
             )
-        axis.plot(ahead, fan.point, color=MODEL, linewidth=1.6, label="forecast")
-        axis.plot(ahead, fan.naive, color=OTHER, linewidth=1.0, label="naive")
+        look = {"marker": marker, "markersize": 5}
+        axis.plot(ahead, fan.naive, color=OTHER, linewidth=1.0, label="naive", **look)
+        axis.plot(ahead, fan.point, color=MODEL, linewidth=1.6, label="forecast", **look)
         axis.axvline(0.5, color=OTHER, linewidth=0.8, linestyle=":")
-        axis.set_title(fan.name, fontsize=9, loc="left")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, fontsize=8, frameon=False, loc="outside lower center", ncol=len(labels)
-    )
+        axis.set_title(shown(fan.name), fontsize=9, loc="left")
+    legend(figure, axes[0])
     for axis in axes[len(fans) :]:
         axis.set_visible(False)
     for axis in axes[max(0, len(fans) - columns) : len(fans)]:
@@ -88,35 +106,50 @@ def step_errors(
     for number, (name, values) in enumerate(errors.items()):
         steps = np.arange(1, len(values) + 1)
         style = DASHES[(number - 1) % len(DASHES)] if number else "-"
-        marker = "o" if len(values) == 1 or number == 0 else None
+        # Of a single step there are no lines to tell apart.
+        marker = MARKERS[number % len(MARKERS)] if len(values) == 1 else None if number else "o"
         axis.plot(
             steps,
             values,
             color=OTHER if number else MODEL,
             linestyle=style,
             marker=marker,
-            markersize=3,
-            label=name,
+            markersize=5 if len(values) == 1 else 3,
+            label=shown(name),
         )
     if optimum is not None:
         axis.axhline(optimum, color="#2a8f4f", linewidth=1, label="optimum")
     axis.set_ylim(bottom=0)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel(along)
-    axis.set_ylabel(metric)
-    axis.legend(fontsize=8, frameon=False)
+    axis.set_ylabel(shown(metric))
+    legend(figure, axis)
     return _image(figure)
 
 
-def coverage_plot(nominal: np.ndarray, curves: Mapping[str, np.ndarray], title: str) -> Image.Image:
-    """The share of values below each quantile against its level; on the diagonal all is well."""
+def coverage_plot(
+    nominal: np.ndarray,
+    curves: Mapping[str, np.ndarray],
+    title: str,
+    *,
+    share: str = "share of values at or below it",
+) -> Image.Image:
+    """The share of values below each quantile against its level; on the diagonal all is well.
+
+    Args:
+        nominal: (level,) the levels.
+        curves: (level,) the shares, by name.
+        title: printed above.
+        share: what the shares are.
+    """
     figure, (axis,) = _figure(title, 1, 1, height=4.6, width=5.0)
     axis.plot([0, 1], [0, 1], color=OTHER, linewidth=1, linestyle=":", label="as promised")
     for name, shares in curves.items():
-        axis.plot(nominal, shares, marker="o", markersize=3, label=name)
+        axis.plot(nominal, shares, marker="o", markersize=3, label=shown(name))
     axis.set_xlabel("level of the quantile")
-    axis.set_ylabel("share of values at or below it")
+    axis.set_ylabel(share)
     axis.set_aspect("equal")
-    axis.legend(fontsize=8, frameon=False)
+    legend(figure, axis)
     return _image(figure)
 
 
@@ -139,15 +172,30 @@ def autocorrelation_plot(values: np.ndarray, count: int, title: str) -> Image.Im
     axis.set_ylim(-max(1.2 * largest, 2 * band), max(1.2 * largest, 2 * band))
     axis.set_xlabel("lag")
     axis.set_ylabel("autocorrelation")
-    axis.legend(fontsize=8, frameon=False)
+    legend(figure, axis)
     return _image(figure)
+
+
+def shown(text: str) -> str:
+    """A name as it is drawn; a long one is cut."""
+    text = one_line(text)
+    return plot_text(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
+
+
+def legend(figure: Figure, axis: Axes) -> None:
+    """A legend below the axes, where it covers nothing."""
+    handles, labels = axis.get_legend_handles_labels()
+    columns = max(1, min(len(labels), 90 // (6 + max(map(len, labels), default=1))))
+    figure.legend(
+        handles, labels, fontsize=8, frameon=False, loc="outside lower center", ncol=columns
+    )
 
 
 def _figure(
     title: str, rows: int, columns: int, *, height: float, width: float = 7.6
 ) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(width, 0.4 + height * rows), dpi=110, layout="constrained")
-    figure.suptitle(title, fontsize=10, fontweight="bold", x=0.02, ha="left")
+    figure.suptitle(shown(title), fontsize=10, fontweight="bold", x=0.02, ha="left")
     axes = list(np.ravel(figure.subplots(rows, columns)))
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)

@@ -13,16 +13,18 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 
+from seqlab.callbacks.canvas import visible
 from seqlab.callbacks.confusion import STAGES
 from seqlab.callbacks.drawing import heatmap
 from seqlab.callbacks.figures import FigureCallback, Moment, prepared, when
 from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
 from seqlab.errors import check_at_least
+from seqlab.escaping import markdown_code
 from seqlab.networks.seq2seq import tokens_before
 from seqlab.tasks.base import Task
 from seqlab.tasks.seq2seq import SequenceToSequence
-from seqlab.tasks.seq2seq_meter import Seq2SeqMeter, visible_name
+from seqlab.tasks.seq2seq_meter import Seq2SeqMeter
 
 
 class AlignmentCallback(FigureCallback):
@@ -170,7 +172,7 @@ def _pair(batch: Batch, row: int, output: list[int], spec: Spec) -> str:
     assert batch.target_lengths is not None  # sequence-to-sequence batches have them
     reference = batch.targets[row, : int(batch.target_lengths[row]) - 1].tolist()
     verdict = "right" if output == reference else "wrong"
-    source = " ".join(map(visible_name, _source_names(batch, row, spec)))
+    source = " ".join(map(visible, _source_names(batch, row, spec)))
     return (
         f"    source     {source}\n"
         f"    reference  {_plain(reference, spec.label_names)}\n"
@@ -179,11 +181,11 @@ def _pair(batch: Batch, row: int, output: list[int], spec: Spec) -> str:
 
 
 def _plain(tokens: list[int], names: tuple[str, ...]) -> str:
-    return " ".join(visible_name(names[token]) for token in tokens)
+    return " ".join(visible(names[token]) for token in tokens)
 
 
 def _text(tokens: list[int], names: tuple[str, ...]) -> str:
-    return f"`{_plain(tokens, names)}`".replace("|", "¦") if tokens else "(empty)"
+    return markdown_code(_plain(tokens, names), table=True) if tokens else "(empty)"
 
 
 def _plot(points: dict[str, dict[int, float]], moment: str) -> Image.Image:
@@ -193,16 +195,18 @@ def _plot(points: dict[str, dict[int, float]], moment: str) -> Image.Image:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
+    from seqlab.callbacks.plots import legend, shown
+
     figure = Figure(figsize=(7, 3.6), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     for stage, shares in points.items():
         lengths = sorted(shares)
         axes.plot(lengths, [shares[length] for length in lengths], marker="o", ms=4, label=stage)
     axes.set(xlabel="length of the source", ylabel="exact match", ylim=(-0.03, 1.03))
-    axes.set_title(f"Exact match by length, {moment}", fontsize=11, loc="left")
+    axes.set_title(shown(f"Exact match by length, {moment}"), fontsize=11, loc="left")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    legend(figure, axes)
     file = io.BytesIO()
     FigureCanvasAgg(figure).print_png(file)
     return Image.open(file).convert("RGB")

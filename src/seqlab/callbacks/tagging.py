@@ -19,6 +19,7 @@ from seqlab.data.batch import IGNORED, Batch
 from seqlab.data.spec import Spec
 from seqlab.data.tag_scheme import TagScheme
 from seqlab.errors import check_at_least
+from seqlab.escaping import markdown
 from seqlab.tasks.base import Task
 from seqlab.tasks.tagging import Tagging, TaggingMeter
 
@@ -71,7 +72,6 @@ class TransitionsCallback(FigureCallback):
             scores[:-1, :-1] = chain.transitions.cpu()
             scores[-1, :-1], scores[:-1, -1] = chain.start.cpu(), chain.end.cpu()
         scores[scores.isneginf()] = float("nan")
-        shown = scores[~scores.isnan()]
         picture = heatmap(
             scores.numpy(),
             [*task.spec.label_names, "start"],
@@ -80,8 +80,6 @@ class TransitionsCallback(FigureCallback):
             rows="from",
             columns="to",
             scale="score",
-            low=round(float(shown.min()), 1),
-            high=round(float(shown.max()), 1),
         )
         yield f"{moment}/transitions", picture
 
@@ -130,7 +128,9 @@ class TaggedSentencesCallback(Callback):
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_text(f"{moment}/tagged_sentences", text, trainer.global_step)
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(f"Test sequences, {when(trainer, moment)}\n\n{text}\n")
+        self.file.write_text(
+            f"Test sequences, {when(trainer, moment)}\n\n{text}\n", encoding="utf-8"
+        )
 
 
 def _tables(batch: Batch, predicted: Tensor, confidences: Tensor, spec: Spec) -> Iterator[str]:
@@ -138,21 +138,16 @@ def _tables(batch: Batch, predicted: Tensor, confidences: Tensor, spec: Spec) ->
     for row, length in enumerate(batch.lengths.tolist()):
         tokens, tags, shares = ["token"], ["tag"], ["confidence"]
         for place in range(length):
-            tokens.append(_escaped(spec.input_names[int(batch.inputs[row, place])]))
+            tokens.append(markdown(spec.input_names[int(batch.inputs[row, place])]))
             target, tag = int(batch.targets[row, place]), int(predicted[row, place])
-            name = _escaped(spec.label_names[tag])
+            name = markdown(spec.label_names[tag])
             if target == IGNORED:
                 tags.append("")
                 shares.append("")
                 continue
             if tag != target:
-                name = f"**{name}** ({_escaped(spec.label_names[target])})"
+                name = f"**{name}** ({markdown(spec.label_names[target])})"
             tags.append(name)
             shares.append(f"{float(confidences[row, place]):.2f}")
         lines = [tokens, ["---"] * len(tokens), tags, shares]
         yield "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _escaped(token: str) -> str:
-    """The token as Markdown that shows it as it is."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>()#+!|~" else sign for sign in token)
