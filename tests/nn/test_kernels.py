@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from seqlab.errors import InputError
 from seqlab.nn.kernel_table import Kernel, kernel_of, kernels_off
-from seqlab.nn.kernels import KERNELS, cpu_rnn, fused
+from seqlab.nn.kernels import KERNELS, cpu_rnn, fused, fused_step
 from seqlab.nn.masking import valid_mask
 from seqlab.nn.recurrent.cell import Cell
 from seqlab.nn.recurrent.gru import GRUCell
@@ -92,9 +92,57 @@ def test_equals_the_steps_in_values_and_gradients(
     torch.testing.assert_close(without[mask], outcome(steps, *args)[0][mask], atol=1e-10, rtol=0)
 
 
+STEP_CASES = [
+    (name, kernel)
+    for name, cell in CELLS.items()
+    for kernel in KERNELS.get((cell.func, "step"), ())
+    if getattr(cell(2, 3), "reset", "after") == "after"
+]
+
+
+@pytest.mark.parametrize(("name", "kernel"), STEP_CASES)
+@pytest.mark.parametrize("rows", [1, 5])
+def test_one_step_equals_the_cells(name, kernel, rows):
+    torch.manual_seed(0)
+    cell = CELLS[name](2, 3).double()
+    inputs = torch.randn(rows, 2, dtype=torch.float64, requires_grad=True)
+    state = tuple(torch.randn(rows, s, dtype=torch.float64) for s in cell.state_sizes)
+    state = tuple(part.requires_grad_() for part in state)
+    tensors = (inputs, *state, *cell.parameters())
+    outcomes = []
+    for after in (kernel.run(cell, inputs, state), cell.step(cell.project(inputs), state)):
+        value = sum(part.sin().sum() for part in after)
+        outcomes.append([*after, *torch.autograd.grad(value, tensors)])
+    for ours, expected in zip(*outcomes, strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-10, rtol=1e-10)
+
+
 def test_every_kernel_is_compared():
-    compared = {kernel.run for _, kernel in CASES}
-    assert compared == {kernel.run for kernels in LAYER_KERNELS.values() for kernel in kernels}
+    compared = {kernel.run for _, kernel in CASES + STEP_CASES}
+    of_cells = {
+        kernel.run
+        for definition, kernels in KERNELS.items()
+        if definition in LAYER_KERNELS or isinstance(definition, tuple)
+        for kernel in kernels
+    }
+    assert compared == of_cells
+
+
+def test_the_guards_of_a_step():
+    lstm, gru = LSTMCell(5, 4), GRUCell(5, 4, reset="before")
+    inputs, state = torch.randn(2, 5), (torch.randn(2, 4), torch.randn(2, 4))
+    wide = (torch.randn(5000, 5), tuple(torch.randn(5000, 4) for _ in range(2)))
+    assert kernel_of((LSTMCell, "step"), lstm, inputs, state) is fused_step.run_lstm
+    assert kernel_of((LSTMCell, "step"), lstm, *wide) is fused_step.run_lstm
+    with torch.no_grad():
+        assert kernel_of((LSTMCell, "step"), lstm, *wide) is fused_step.run_lstm_wide
+        assert kernel_of((LSTMCell, "step"), lstm, inputs, state) is fused_step.run_lstm
+    assert kernel_of((LSTMCell, "step"), lstm.double(), inputs, state) is None
+    assert kernel_of((GRUCell, "step"), gru, inputs, state[:1]) is None
+    with torch.autocast("cpu", torch.bfloat16):
+        assert kernel_of((RNNCell, "step"), RNNCell(5, 4), inputs, state[:1]) is None
+    with kernels_off():
+        assert kernel_of((RNNCell, "step"), RNNCell(5, 4), inputs, state[:1]) is None
 
 
 class TakenError(Exception):

@@ -1,8 +1,8 @@
 """Where a definition finds its fast kernels, and the switch that turns them off.
 
-A definition is a cell's class, or a function. Its kernels live in `seqlab.nn.kernels`, which this
-module alone imports. Without that folder, or switched off, every definition runs as it is written:
-slower, with the same results.
+A definition is a cell's class, `(class, "step")` for one step of it, or a function. Its kernels
+live in `seqlab.nn.kernels`, which this module alone imports. Without that folder, or switched off,
+every definition runs as it is written: slower, with the same results.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
+
+import torch
 
 
 class Kernel(NamedTuple):
@@ -30,10 +32,14 @@ _switched_off = False
 
 
 @contextmanager
-def kernels_off() -> Iterator[None]:
-    """No kernel runs inside this block. Gradients of gradients need it."""
+def kernels_off(off: bool = True) -> Iterator[None]:
+    """No kernel runs inside this block, or again every kernel does. Gradients of gradients need it.
+
+    Args:
+        off: false switches them on.
+    """
     global _switched_off  # noqa: PLW0603 — the one switch
-    before, _switched_off = _switched_off, True
+    before, _switched_off = _switched_off, off
     try:
         yield
     finally:
@@ -43,9 +49,10 @@ def kernels_off() -> Iterator[None]:
 def kernel_of(definition: Hashable, *given: Any) -> Callable[..., Any] | None:
     """The first kernel of a definition that applies to what is given; None for none.
 
-    A subclass of a cell is another definition, and has no kernel of its parent.
+    A compiler gets the definition, which it can look into. A subclass of a cell is another
+    definition, and has no kernel of its parent.
     """
-    if _switched_off:
+    if _switched_off or torch.compiler.is_compiling():
         return None
     for kernel in _table().get(definition, ()):
         if kernel.applies(*given):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from seqlab.errors import InputError
+from seqlab.nn.kernel_table import kernel_of
 
 
 def check_lengths(lengths: Int[Tensor, " batch"], time: int) -> None:
@@ -75,23 +74,9 @@ def reverse_valid(
         index: from `reversal_index`, made once for all layers.
     """
     batch = len(index)
-    rows = index.T * batch + torch.arange(batch, device=index.device)
-    return _Permuted.apply(states.transpose(0, 1), rows.flatten()).transpose(0, 1)
-
-
-class _Permuted(torch.autograd.Function):
-    """Gathers rows by a permutation that is its own inverse.
-
-    The gradient is then the same gather, several times faster than the scatter that autograd
-    would use.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, states: Tensor, index: Tensor) -> Tensor:
-        ctx.save_for_backward(index)
-        return states.reshape(len(index), -1).index_select(0, index).view(states.shape)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (index,) = ctx.saved_tensors
-        return _Permuted.apply(gradients[0], index), None
+    rows = (index.T * batch + torch.arange(batch, device=index.device)).flatten()
+    by_time = states.transpose(0, 1)
+    run = kernel_of(reverse_valid, by_time, rows)
+    if run is not None:
+        return run(by_time, rows).transpose(0, 1)
+    return by_time.reshape(len(rows), -1).index_select(0, rows).view(by_time.shape).transpose(0, 1)

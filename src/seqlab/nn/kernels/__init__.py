@@ -8,8 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 
+from seqlab.nn.forward_backward import log_partition, unary_marginals
 from seqlab.nn.kernel_table import Kernel
-from seqlab.nn.kernels import cpu_rnn, fused, linear_unit, minimal
+from seqlab.nn.kernels import (
+    cpu_rnn,
+    forward_backward,
+    fused,
+    fused_step,
+    linear_unit,
+    minimal,
+    reversal,
+)
+from seqlab.nn.masking import reverse_valid
 from seqlab.nn.recurrent.gru import GRUCell
 from seqlab.nn.recurrent.lru import LRUCell
 from seqlab.nn.recurrent.lstm import LSTMCell
@@ -26,4 +36,14 @@ KERNELS: Mapping[Hashable, tuple[Kernel, ...]] = {
     MinGRUCell: (Kernel(minimal.applies, minimal.run_min_gru),),
     MinLSTMCell: (Kernel(minimal.applies, minimal.run_min_lstm),),
     LRUCell: (Kernel(linear_unit.applies, linear_unit.run),),
+    reverse_valid: (Kernel(reversal.applies, reversal.run),),
+    log_partition: (Kernel(forward_backward.applies, forward_backward.run_log_partition),),
+    unary_marginals: (Kernel(forward_backward.applies, forward_backward.run_unary_marginals),),
+    # One step, from the inputs before they are projected.
+    (RNNCell, "step"): (Kernel(fused_step.applies, fused_step.run_rnn),),
+    (GRUCell, "step"): (Kernel(fused_step.applies_to_gru, fused_step.run_gru),),
+    (LSTMCell, "step"): (
+        Kernel(fused_step.applies_wide, fused_step.run_lstm_wide),
+        Kernel(fused_step.applies, fused_step.run_lstm),
+    ),
 }

@@ -27,8 +27,8 @@ def differentiable_once(backward: Backward) -> Backward:
     def checked(ctx: Any, *gradients: Any) -> Any:
         if torch.is_grad_enabled():
             raise InputError(
-                "gradients of gradients (create_graph=True) cannot go through a fast kernel; make "
-                "the layer with kernel='reference', or compute inside "
+                "gradients of gradients (create_graph=True) cannot go through a fast kernel; give "
+                "recurrent layers kernel='reference', or compute all of it inside "
                 "seqlab.nn.kernel_table.kernels_off()"
             )
         return backward(ctx, *gradients)

@@ -103,6 +103,11 @@ class RecurrentLayer(nn.Module):
     ) -> tuple[Float[Tensor, "batch hidden"], State]:
         """One position: output and state after it; stepping equals the whole pass."""
         before = self.cell.zero_state(inputs) if state is None else state
+        if self._is_plain():
+            run = kernel_of((type(self.cell), "step"), self.cell, inputs, before)
+            if run is not None:
+                after = run(self.cell, inputs, before)
+                return after[0], after
         inputs_mask, mask = self._masks(inputs, before[0])
         projected = self.cell.project(inputs if inputs_mask is None else inputs * inputs_mask)
         after = self._zoned(before, self.cell.step(projected, before, mask))
