@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -72,7 +74,7 @@ def composed(*overrides: str) -> DictConfig:
         return compose("train", [*QUIET, *overrides])
 
 
-def pairs():
+def pairs() -> Iterator[object]:
     """Every case in every precision; those that other tests come near to are slow ones."""
     for case in CASES:
         for precision in PRECISIONS:
@@ -80,7 +82,7 @@ def pairs():
             yield pytest.param(case, precision, marks=[pytest.mark.slow] if usual else [])
 
 
-@pytest.mark.parametrize(("case", "precision"), pairs())
+@pytest.mark.parametrize(("case", "precision"), list(pairs()))
 def test_two_steps_in_every_precision(case, precision):
     prepare(0)
     config = composed(*CASES[case], f"trainer.precision={precision}")
