@@ -58,5 +58,6 @@ def test_baselines_move_and_stretch_with_the_series(name):
     before = baselines(batch, data.spec.series)[name]
     batch.inputs = 3 * batch.inputs + 50
     batch.context.first = 3 * batch.context.first + 50
+    batch.context.season = 3 * batch.context.season + 50
     after = baselines(batch, data.spec.series)[name]
     torch.testing.assert_close(after, 3 * before + 50)

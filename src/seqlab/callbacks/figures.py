@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, cast
 
@@ -49,6 +50,18 @@ def show(trainer: Trainer, name: str, picture: Image.Image, folder: Path) -> Non
     part.replace(path)
 
 
+def while_drawn(pictures: Iterable[tuple[str, Image.Image]]) -> Iterator[tuple[str, Image.Image]]:
+    """The pictures up to one that cannot be drawn, which is told: no picture is worth a run."""
+    try:
+        yield from pictures
+    except Exception as error:
+        warnings.warn(
+            f"a picture could not be drawn, and those after it are left out: "
+            f"{type(error).__name__}: {error}",
+            stacklevel=2,
+        )
+
+
 class FigureCallback(Callback, ABC):
     """Draws after each validation and after the tests; a leaf says what.
 
@@ -74,7 +87,8 @@ class FigureCallback(Callback, ABC):
 
     def _show(self, trainer: Trainer, module: LightningModule, moment: Moment) -> None:
         if trainer.is_global_zero:
-            for name, picture in self.draw(trainer, cast(Task, module), moment):
+            pictures = self.draw(trainer, cast(Task, module), moment)
+            for name, picture in while_drawn(pictures):
                 show(trainer, name, picture, self.folder)
 
 

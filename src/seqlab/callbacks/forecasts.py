@@ -213,7 +213,9 @@ def _fan(
     batch: Batch, prediction: Prediction, row: int, task: Forecasting, names: tuple[str, ...]
 ) -> Fan:
     def first_channel(values: Tensor) -> np.ndarray:
-        return values[row, ..., 0].double().cpu().numpy()
+        # An axis has no place for what is infinite.
+        channel = values[row, ..., 0].double().cpu()
+        return channel.where(channel.isfinite(), torch.nan).numpy()
 
     found = baselines(batch, task.series)
     calibrated = not bool(prediction.calibrated_lower.isnan().all())
@@ -238,4 +240,5 @@ def _fan(
         point=first_channel(prediction.forecast.point()),
         bounds=bounds,
         naive=first_channel(found.get("seasonal", found["naive"])),
+        naive_name="seasonal naive" if "seasonal" in found else "naive",
     )

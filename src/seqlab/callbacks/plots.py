@@ -32,7 +32,8 @@ class Fan:
         truth: (horizon,) what came.
         point: (horizon,) what was forecast.
         bounds: lower and upper bounds (horizon,) by the interval's label, the widest first.
-        naive: (horizon,) the (seasonal) naive forecast.
+        naive: (horizon,) the naive or the seasonal naive forecast.
+        naive_name: which of them it is.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Fan:
     point: np.ndarray
     bounds: Mapping[str, tuple[np.ndarray, np.ndarray]]
     naive: np.ndarray
+    naive_name: str = "naive"
 
 
 def fan_chart(fans: Sequence[Fan], title: str) -> Image.Image:
@@ -73,7 +75,7 @@ def fan_chart(fans: Sequence[Fan], title: str) -> Image.Image:
                 places, low, high, color=MODEL, alpha=0.15 + 0.15 * number, lw=0, label=shown(label)
             )
         look = {"marker": marker, "markersize": 5}
-        axis.plot(ahead, fan.naive, color=OTHER, linewidth=1.0, label="naive", **look)
+        axis.plot(ahead, fan.naive, color=OTHER, linewidth=1.0, label=fan.naive_name, **look)
         axis.plot(ahead, fan.point, color=MODEL, linewidth=1.6, label="forecast", **look)
         axis.axvline(0.5, color=OTHER, linewidth=0.8, linestyle=":")
         axis.set_title(shown(fan.name), fontsize=9, loc="left")
@@ -103,7 +105,8 @@ def step_errors(
         optimum: the best possible error of a step, where known.
     """
     figure, (axis,) = _figure(title, 1, 1, height=4.0)
-    for number, (name, values) in enumerate(errors.items()):
+    for number, (name, found) in enumerate(errors.items()):
+        values = np.where(np.isfinite(found), found, np.nan)
         steps = np.arange(1, len(values) + 1)
         style = DASHES[(number - 1) % len(DASHES)] if number else "-"
         # Of a single step there are no lines to tell apart.

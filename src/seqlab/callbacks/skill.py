@@ -49,10 +49,11 @@ class SkillCallback(Callback):
         scores = {k.removeprefix("test/"): v.item() for k, v in trainer.callback_metrics.items()}
         title = "The forecaster and what needs no training"
         Console().print(skill_table(title, scores, meter.baselines, pl_module.spec.metric))
-        skill, margin = scores["skill_vs_naive"], scores.get("skill_vs_naive_margin", 0.0)
-        if skill - margin <= 0:
+        skill, margin = scores.get("skill_vs_naive"), scores.get("skill_vs_naive_margin")
+        if skill is not None and skill - (margin or 0.0) <= 0:
+            told = f"{skill:.3f}" if margin is None else f"{skill:.3f} ± {margin:.3f}"
             message = (
-                f"the model does not beat the last value: skill {skill:.3f} ± {margin:.3f} in "
+                f"the model does not beat the last value: skill {told} in "
                 f"{pl_module.spec.metric}; on a random walk nothing can, elsewhere train longer "
                 "or change task.normaliser, task.difference or the model"
             )
@@ -74,13 +75,21 @@ def skill_table(
         headline: the metric that the skill is in.
     """
     table = Table(title=title, title_justify="left")
-    for column in ("forecast", *COLUMNS, "model's skill"):
-        table.add_column(column, justify="left" if column == "forecast" else "right")
-    table.add_row("model", *(f"{scores[name]:.4g}" for name in COLUMNS), "", style="bold")
+    columns = [name for name in COLUMNS if name in scores]
+    skills = {name: scores.get(f"skill_vs_{name}") for name in baselines}
+    margin = scores.get("skill_vs_naive_margin")
+    table.add_column("forecast")
+    for column in columns:
+        table.add_column(column, justify="right")
+    if any(skill is not None for skill in skills.values()):
+        table.add_column("model's skill", justify="right")
+        table.caption = f"skill = 1 - {headline} / the baseline's"
+        table.caption += "" if margin is None else "; ± half of the 95 % interval"
+    table.add_row("model", *(f"{scores[name]:.4g}" for name in columns), style="bold")
     for name, errors in baselines.items():
-        skill = f"{scores[f'skill_vs_{name}']:.3f}"
-        if name == "naive" and "skill_vs_naive_margin" in scores:
-            skill += f" ± {scores['skill_vs_naive_margin']:.3f}"
-        table.add_row(name, *(f"{errors[key].item():.4g}" for key in COLUMNS), skill)
-    table.caption = f"skill = 1 - {headline} / the baseline's; ± half of the 95 % interval"
+        skill = skills[name]
+        told = "" if skill is None else f"{skill:.3f}"
+        told += f" ± {margin:.3f}" if name == "naive" and margin is not None else ""
+        cells = (f"{errors[key].item():.4g}" if key in errors else "" for key in columns)
+        table.add_row(name, *cells, *([told] if len(table.columns) > len(columns) + 1 else []))
     return table

@@ -33,9 +33,11 @@ def naive(history: Tensor, lengths: Tensor, horizon: int) -> Tensor:
 
 
 def seasonal(history: Tensor, lengths: Tensor, horizon: int, period: int) -> Tensor:
-    """Forecasts the last season: y_{t+h} = y_{t+h−m⌈h/m⌉}, (batch, horizon, channel).
+    """Goes on from the last season of a window: y_{t+h−m⌈h/m⌉}, (batch, horizon, channel).
 
-    Where the window holds no whole season, or the value is missing, it is the last value.
+    Where the window holds no whole season, or the value is missing, it is the last value: a point
+    to count differences from. The seasonal naive forecast, which is measured as a baseline, looks
+    at the whole past: `SeriesContext.season`.
     """
     place = lengths[:, None] - period + torch.arange(horizon, device=history.device) % period
     index = place.clamp(min=0)[..., None].expand(-1, -1, history.shape[2])
@@ -72,7 +74,8 @@ def baselines(batch: Batch, spec: SeriesSpec) -> dict[str, Tensor]:
     "drift_seasonal" is the seasonal naive forecast plus the drift's rise above the last value.
 
     Returns:
-        forecasts (batch, horizon, channel) by name; none for sequence regression.
+        forecasts (batch, horizon, channel) by name, NaN where there is nothing to forecast from;
+        none for sequence regression.
     """
     if not spec.autoregressive:
         return {}
@@ -87,8 +90,8 @@ def baselines(batch: Batch, spec: SeriesSpec) -> dict[str, Tensor]:
         "drift": straight,
         "moving_average": moving_average(history, lengths, horizon),
     }
-    if spec.period > 1:
-        found["seasonal"] = seasonal(history, lengths, horizon, spec.period)
+    if batch.context.season is not None:
+        found["seasonal"] = batch.context.season
         found["drift_seasonal"] = found["seasonal"] + straight - persisted
     return found
 

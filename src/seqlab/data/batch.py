@@ -86,6 +86,9 @@ class SeriesContext:
             before the split, which scales MASE; 0 where the series is constant.
         naive_square: (batch, channel) its mean square, which scales RMSSE.
         deviation: (batch, channel) standard deviation of the series before the split.
+        season: (batch, horizon, channel) the seasonal naive forecast: for each step the last value
+            observed a whole number of seasons before, in or before the window; NaN where there is
+            none. None for series without a season.
         future: (batch, horizon, covariate) covariates known for the future.
         static: (batch, covariate) what never changes about the series.
     """
@@ -96,6 +99,7 @@ class SeriesContext:
     naive_error: Tensor
     naive_square: Tensor
     deviation: Tensor
+    season: Tensor | None = None
     future: Tensor | None = None
     static: Tensor | None = None
 

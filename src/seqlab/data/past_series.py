@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seqlab.data.series import SeriesStore
+from seqlab.data.series_checks import check_observed
 from seqlab.data.series_dataset import SeriesDataset
 from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Split
@@ -39,7 +40,8 @@ class PastSeries:
         """Cuts the windows of one split.
 
         Raises:
-            InputError: the split does not exist, or a series is too short for both.
+            InputError: the split does not exist or holds no value, or a series is too short for
+                both.
         """
         data, lengths = self.dataset, self.store.lengths
         need = data.shortest + data.horizon + data.val_steps
@@ -59,4 +61,6 @@ class PastSeries:
         if name not in bounds:
             raise InputError(f"there is no split {name!r} of past series; use train or val")
         begin, end = bounds[name]
-        return data.cut(self.store, begin, end, train_end)
+        windows = data.cut(self.store, begin, end, train_end)
+        check_observed(windows, name)
+        return windows

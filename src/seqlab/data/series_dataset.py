@@ -10,15 +10,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from seqlab.data.baselines import naive
 from seqlab.data.series import SeriesStore
+from seqlab.data.series_checks import check_observed, persistence_score, tell_unscaled
 from seqlab.data.spec import SeriesSpec, Spec
 from seqlab.data.synthetic import Split
 from seqlab.data.windows import Windows, cut_windows, future_windows
 from seqlab.errors import InputError, check_at_least
-
-# Windows gathered at once where a whole split is walked through.
-CHUNK = 4096
 
 
 @dataclass(kw_only=True)
@@ -37,11 +34,11 @@ class SeriesDataset(ABC):
         test_steps: values of each series to test on; at least the horizon.
         stride: steps from one window's cut to the next, in all three parts.
         constant: "keep" lets a series be constant in training, and leaves it out of scaled
-            metrics; "error" refuses it.
+            metrics, which are absent where no series is left; "error" refuses it.
 
     Raises:
         InputError: a size below 1, a part shorter than the horizon, a series that is too short
-            for the three parts, or one that is constant.
+            for the three parts, or one that is constant, or a part without a value to forecast.
     """
 
     window: int = 48
@@ -106,7 +103,7 @@ class SeriesDataset(ABC):
         """Cuts the windows of one split.
 
         Raises:
-            InputError: the split does not exist.
+            InputError: the split does not exist, or holds no value to forecast.
         """
         store = self.store
         train_end = store.lengths - self.val_steps - self.test_steps
@@ -120,7 +117,9 @@ class SeriesDataset(ABC):
         if name not in bounds:
             raise InputError(f"there is no split {name!r} of series; use train, val or test")
         begin, end = bounds[name]
-        return self.cut(store, begin, end, train_end if name == "train" else begin)
+        windows = self.cut(store, begin, end, train_end if name == "train" else begin)
+        check_observed(windows, name)
+        return windows
 
     def cut(self, store: SeriesStore, begin: Tensor, end: Tensor, scale_until: Tensor) -> Windows:
         """Cuts every window whose horizon lies between two points of its series.
@@ -162,13 +161,16 @@ class SeriesDataset(ABC):
         wrong = (wrong & store.values.isfinite()).nonzero()
         sizes = [0 if part is None else part.shape[1] for part in (store.past, store.known)]
         finite = store.values[~store.values.isnan()]
+        splits: dict[Split, Windows] = {name: self.split(name) for name in self.splits}
+        if self.constant == "keep":
+            tell_unscaled({name: splits[name] for name in ("val", "test")})
         return Spec(
             task="forecasting",
             kind="values",
             input_size=store.values.shape[1] + sum(sizes),
             output_size=store.values.shape[1],
             metric=self.metric,
-            trivial=self._persistence_score(),
+            trivial=persistence_score(splits["test"], self.metric),
             optimum=self.best_score,
             series=SeriesSpec(
                 horizon=self.horizon,
@@ -231,18 +233,3 @@ class SeriesDataset(ABC):
         location = torch.cat([part.mean(dim=0) for part in parts])
         scale = torch.cat([part.std(dim=0, correction=0) for part in parts])
         return location, torch.where(scale > 0, scale, 1.0)
-
-    def _persistence_score(self) -> float:
-        """The headline metric of the last-value forecast on the test set."""
-        windows = self.split("test")
-        total, count = 0.0, 0
-        for indices in torch.arange(len(windows)).split(CHUNK):
-            batch = windows.batch(indices)
-            history = batch.inputs[..., : batch.targets.shape[-1]]
-            error = batch.targets - naive(history, batch.lengths, self.horizon)
-            error = error.square() if self.metric == "mse" else error.abs()
-            if self.metric == "mase" and batch.context is not None:
-                error = error / batch.context.naive_error[:, None]
-            counted = error[error.isfinite()]
-            total, count = total + float(counted.double().sum()), count + len(counted)
-        return total / max(count, 1)

@@ -28,6 +28,7 @@ class Windows:
         first_cuts: (series,) the first window's cut.
         counts: (series,) how many windows each series has.
         stride: steps from one cut to the next.
+        period: steps of a season; 1 for none.
         naive_error, naive_square, deviation: (series, channel), see `SeriesContext`.
     """
 
@@ -37,6 +38,7 @@ class Windows:
     first_cuts: Tensor
     counts: Tensor
     stride: int = 1
+    period: int = 1
     naive_error: Tensor
     naive_square: Tensor
     deviation: Tensor
@@ -46,6 +48,7 @@ class Windows:
     def __post_init__(self) -> None:
         self.ends = self.counts.cumsum(0)
         self.first = _first_values(self.store)
+        self._seasons = _carried_by_season(self.store, self.period) if self.period > 1 else None
         last_cuts = self.first_cuts + (self.counts - 1) * self.stride
         self._in_past = bool((last_cuts + self.horizon <= self.store.lengths).all())
         if self.store.known_starts is not None:
@@ -82,7 +85,11 @@ class Windows:
 
     def loss_weights(self, indices: Tensor) -> Tensor:
         """(indices,) how much each window counts in a mean loss; see `batch.loss_weights`."""
-        return loss_weights(self._targets(*self.locate(indices)))
+        return loss_weights(self.targets(indices))
+
+    def targets(self, indices: Tensor) -> Tensor:
+        """(indices, horizon, channel) what is to be forecast, NaN where missing."""
+        return self._targets(*self.locate(indices))
 
     def locate(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """The series and the cut of each window, (windows,) both."""
@@ -128,10 +135,19 @@ class Windows:
                 naive_error=self.naive_error[series],
                 naive_square=self.naive_square[series],
                 deviation=self.deviation[series],
+                season=self._season(series, cuts),
                 future=future,
                 static=None if store.static is None else store.static[series].double(),
             ),
         )
+
+    def _season(self, series: Tensor, cuts: Tensor) -> Tensor | None:
+        """(windows, horizon, channel) the seasonal naive forecast of each window."""
+        if self._seasons is None:
+            return None
+        before = cuts[:, None] - self.period + torch.arange(self.horizon) % self.period
+        found = _rows(self._seasons, (self.store.starts[series][:, None] + before).clamp(min=0))
+        return found.masked_fill((before < 0)[..., None], torch.nan)
 
     def _targets(self, series: Tensor, cuts: Tensor) -> Tensor:
         """(windows, horizon, channel) what stands behind each cut, NaN beyond the series' end."""
@@ -177,6 +193,7 @@ def cut_windows(
         first_cuts=first_cuts,
         counts=counts,
         stride=stride,
+        period=period,
         naive_error=error,
         naive_square=square,
         deviation=deviation,
@@ -207,6 +224,21 @@ def _first_values(store: SeriesStore) -> Tensor:
         column = store.values[store.starts[number] : store.starts[number + 1], channel]
         first[number, channel] = column[~column.isnan()][0]
     return first
+
+
+def _carried_by_season(store: SeriesStore, period: int) -> Tensor:
+    """The store's values, a missing one filled with the last that was seen at its season's step."""
+    if not store.values.isnan().any():
+        return store.values
+    found = store.values.clone()
+    for begin, end in zip(store.starts[:-1].tolist(), store.starts[1:].tolist(), strict=True):
+        for phase in range(begin, min(begin + period, end)):
+            values = store.values[phase:end:period]
+            number = torch.arange(len(values))[:, None].expand_as(values)
+            last = torch.where(values.isnan(), -1, number).cummax(dim=0).values
+            carried = values.gather(0, last.clamp(min=0))
+            found[phase:end:period] = torch.where(last < 0, torch.nan, carried)
+    return found
 
 
 def _scales(store: SeriesStore, until: Tensor, period: int) -> tuple[Tensor, Tensor, Tensor]:

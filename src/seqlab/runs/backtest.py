@@ -17,7 +17,7 @@ from seqlab.data.series import SeriesStore
 from seqlab.data.spec import Spec
 from seqlab.data.windows import Windows, cut_windows
 from seqlab.errors import InputError, check_at_least
-from seqlab.tasks.forecast_meter import ForecastMeter, point_errors
+from seqlab.tasks.forecast_meter import ForecastMeter, defined, point_errors
 from seqlab.tasks.forecasting import Forecasting
 
 Refit = Callable[[SeriesStore, int], Forecasting]
@@ -147,7 +147,7 @@ class OriginErrors:
     def add(self, forecaster: str, point: Tensor, batch: Batch, place: Tensor) -> None:
         """Takes the forecasts (batch, horizon, channel) made from the origins `place` (batch,)."""
         error = point_errors(point, batch.targets, batch.context)[self.name].double().cpu()
-        known = error.isfinite()
+        known = ~error.isnan()
         pair = torch.stack([error.masked_fill(~known, 0.0).sum((1, 2)), known.sum((1, 2))], dim=1)
         sums = self.sums.setdefault(forecaster, pair.new_zeros(self.origins, 2))
         sums.index_add_(0, place, pair)
@@ -178,7 +178,7 @@ def _measure(
         loss, prediction = task.measure(batch, "test")
         assert prediction is not None  # it is in training only
         meter.update(loss, prediction, batch)
-        errors.add("model", prediction.forecast.point(), batch, place)
+        errors.add("model", defined(prediction.forecast.point()), batch, place)
         for name, forecast in baselines(batch, task.series).items():
             errors.add(name, forecast, batch, place)
     task.train(was_training)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -50,6 +51,7 @@ class Task(LightningModule, ABC):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.plateau: ReduceLROnPlateau | None = None
+        self._told_not_finite = False
         self._plateau_state: dict[str, Any] | None = None
         # No submodules: they hold no weights, and summary and checkpoint are about the network.
         self._meters = {stage: self.new_meter(stage) for stage in STAGES}
@@ -123,6 +125,7 @@ class Task(LightningModule, ABC):
             return {}
         scores = {} if self.trainer.sanity_checking else meter.compute()
         meter.reset()
+        self._tell_if_not_finite(stage, scores)
         headline = self.spec.metric
         for name, score in scores.items():
             if stage == "train" and name == "loss":
@@ -132,6 +135,18 @@ class Task(LightningModule, ABC):
                 f"{stage}/{name}", score, prog_bar=name == headline, sync_dist=True, batch_size=1
             )
         return scores
+
+    def _tell_if_not_finite(self, stage: str, scores: dict[str, Tensor]) -> None:
+        """Says once in a run that a score is no finite number."""
+        wrong = [name for name, score in scores.items() if not score.isfinite().all()]
+        if wrong and not self._told_not_finite and self.trainer.is_global_zero:
+            self._told_not_finite = True
+            warnings.warn(
+                f"not finite: {', '.join(f'{stage}/{name}' for name in wrong)}; the outputs of the "
+                "network are not finite or too large: lower optimizer.lr, or see whether the data "
+                "holds extreme values",
+                stacklevel=2,
+            )
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(p for p in self.parameters() if p.requires_grad)

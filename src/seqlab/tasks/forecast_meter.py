@@ -18,6 +18,8 @@ from seqlab.tasks.base import Meter
 if TYPE_CHECKING:
     from seqlab.tasks.forecasting import Prediction
 
+# The model's headline error on the values that a baseline has a forecast for.
+MODEL = "model"
 # Metrics that are the root of a mean: what they are the root of.
 ROOTS = {"rmse": "mse", "scaled_rmse": "scaled_mse", "rmsse": "msse"}
 
@@ -25,15 +27,18 @@ ROOTS = {"rmse": "mse", "scaled_rmse": "scaled_mse", "rmsse": "msse"}
 class ForecastMeter(Meter):
     """Errors of a forecaster and of the baselines on the same windows.
 
-    With e = y − ŷ, means over all windows, steps and channels whose value is not missing:
+    With e = y − ŷ, means over all windows, steps and channels whose value is not missing (a
+    forecast that is not finite makes its errors infinite):
 
     - `mae`, `mse`, `rmse` of e; `smape`: 200 |e| / (|y| + |ŷ|), in per cent, 0 where both are 0;
     - `mase`, `rmsse`: |e| and e² over the in-sample mean absolute and square error of the
       (seasonal) naive forecast before the split (Hyndman & Koehler 2006); `scaled_…`: e over the
-      series' standard deviation before the split. Series where that is 0 are left out;
+      series' standard deviation before the split. Series where that is 0 are left out, and the
+      metric is absent where no series is left;
     - `pinball`: mean over the quantile levels; `crps`; `coverage_80` and `width_80` of the
       forecast's intervals, `calibrated_…` of those after conformal calibration;
-    - `skill_vs_naive` (`_drift`, `_seasonal`, …): 1 − the headline metric over the baseline's, and
+    - `skill_vs_naive` (`_drift`, `_seasonal`, …): 1 − the headline metric over the baseline's, both
+      on the values that the baseline has a forecast for, and
       `skill_vs_naive_margin`, half of its 95 % confidence interval over the series (as the ratio
       of two means, by the delta method; with two series or more).
 
@@ -84,14 +89,16 @@ class ForecastMeter(Meter):
         if self.loss_only or outputs is None:
             return
         target, context = batch.targets, batch.context
-        values = point_errors(outputs.forecast.point(), target, context)
+        values = point_errors(defined(outputs.forecast.point()), target, context)
         own = values[self.headline]
         values |= self._spread(outputs, target, context)
         for name, forecast in baselines(batch, self.series).items():
             errors = point_errors(forecast, target, context)
+            same = own.masked_fill(errors[self.headline].isnan(), torch.nan)
             if name == "naive" and context is not None:
-                self._by_series(own, errors[self.headline], context.series)
+                self._by_series(same, errors[self.headline], context.series)
             values |= {f"{name}/{key}": error for key, error in errors.items()}
+            values[f"{name}/{MODEL}"] = same
         self._add(values)
         if self.calibrate is not None:
             # Windows first, as states are joined along the first dimension.
@@ -103,6 +110,7 @@ class ForecastMeter(Meter):
         """Errors of what is forecast beside the point."""
         forecast = outputs.forecast
         values: dict[str, Tensor] = {"crps": forecast.crps(target)}
+        missing = target.isnan()
         levels = self.quantiles.to(target.device)
         found = forecast.quantiles(levels)
         if found is not None:
@@ -114,10 +122,16 @@ class ForecastMeter(Meter):
             for number, probability in enumerate(self.intervals):
                 name = f"{100 * probability:g}"
                 low, high = lower[number], upper[number]
+                # Before the first validation there are no calibrated intervals.
+                unknown = missing | (low.isnan() & high.isnan()) if prefix else missing
                 inside = ((low <= target) & (target <= high)).to(target.dtype)
-                unknown = target.isnan() | low.isnan()
                 values[f"{prefix}coverage_{name}"] = inside.masked_fill(unknown, torch.nan)
-                values[f"{prefix}width_{name}"] = (high - low).masked_fill(unknown, torch.nan)
+                width = _infinite_if_undefined(high - low)
+                values[f"{prefix}width_{name}"] = width.masked_fill(unknown, torch.nan)
+        for key in ("crps", "pinball"):
+            if key in values:
+                undefined = _infinite_if_undefined(values[key])
+                values[key] = undefined.masked_fill(missing, torch.nan)
         if context is not None:
             scale = _positive(context.deviation)
             scaled = [key for key in values if "coverage" not in key]
@@ -131,24 +145,26 @@ class ForecastMeter(Meter):
             self.sums = self.sums.new_zeros(len(values), self.sums.shape[1])
             self.counts = torch.zeros_like(self.sums)
         stacked = torch.stack(list(values.values())).double()
-        known = stacked.isfinite()
+        known = ~stacked.isnan()
         self.sums += torch.where(known, stacked, 0.0).sum(dim=(1, 3))
         self.counts += known.sum(dim=(1, 3))
 
     def _by_series(self, own: Tensor, naive: Tensor, series: Tensor) -> None:
-        pair = torch.stack([own, naive], dim=-1).double().nan_to_num(0.0, 0.0, 0.0)
+        pair = torch.stack([own, naive], dim=-1).double()
+        pair = pair.masked_fill(pair.isnan(), 0.0)
         self.series_errors.index_add_(0, series, pair.sum(dim=(1, 2)))
 
     def outcomes(
         self, outputs: Prediction | None, batch: Batch
     ) -> dict[str, tuple[Tensor, Tensor]]:
         assert outputs is not None  # tests forecast
-        values = point_errors(outputs.forecast.point(), batch.targets, batch.context)
+        point = defined(outputs.forecast.point())
+        values = point_errors(point, batch.targets, batch.context)
         wanted = dict.fromkeys((self.spec.metric, "mae", "rmse"))
         found = {}
         for name in wanted:
             errors = values[ROOTS.get(name, name)].double()
-            known = errors.isfinite()
+            known = ~errors.isnan()
             found[name] = (errors.where(known, 0.0).sum((1, 2)), known.sum((1, 2)))
         return found
 
@@ -158,19 +174,25 @@ class ForecastMeter(Meter):
             return {}
         if self.calibrate is not None:
             self.calibrate(dim_zero_cat(self.conformity).movedim(0, 1))
-        step = dict(zip(self.names, self.sums / self.counts, strict=True))
-        whole = dict(zip(self.names, self.sums.sum(dim=1) / self.counts.sum(dim=1), strict=True))
-        self.by_step = _with_roots(step)
-        every = {key: value for key, value in _with_roots(whole).items() if value.isfinite()}
+        # What nothing was counted for is absent.
+        rows = [row for row, count in enumerate(self.counts.sum(dim=1).tolist()) if count]
+        step = {self.names[row]: self.sums[row] / self.counts[row] for row in rows}
+        whole = {self.names[row]: self.sums[row].sum() / self.counts[row].sum() for row in rows}
+        of_step = _with_roots(step)
+        self.by_step = {key: of_step[key] for key in of_step if not key.endswith(f"/{MODEL}")}
+        every = _with_roots(whole)
         self.baselines = {}
         for key in [key for key in every if "/" in key]:
             name, metric = key.split("/")
             self.baselines.setdefault(name, {})[metric] = every.pop(key)
         metric = self.spec.metric
         for name, errors in self.baselines.items():
-            if metric in errors and metric in every:
+            own = errors.pop(MODEL, None)
+            if metric in errors and own is not None:
+                own = own.sqrt() if metric in ROOTS else own
                 every[f"{name}_{metric}"] = errors[metric]
-                every[f"skill_vs_{name}"] = 1 - every[metric] / errors[metric]
+                if errors[metric] > 0:
+                    every[f"skill_vs_{name}"] = 1 - own / errors[metric]
         margin = self._margin()
         if margin is not None and "skill_vs_naive" in every:
             every["skill_vs_naive_margin"] = margin
@@ -187,17 +209,31 @@ class ForecastMeter(Meter):
         return 1.96 * variance.sqrt() / naive.sum()
 
 
+def defined(point: Tensor) -> Tensor:
+    """A model's forecast, infinite where it is not a number: it is wrong there, not missing."""
+    return _infinite_if_undefined(point)
+
+
+def _infinite_if_undefined(values: Tensor) -> Tensor:
+    return torch.where(values.isnan(), torch.inf, values)
+
+
 def naive_seen(errors: Tensor) -> Tensor:
     """Which series have windows at all, (series,)."""
     return errors.sum(dim=1) > 0
 
 
 def point_errors(point: Tensor, target: Tensor, context: SeriesContext | None) -> dict[str, Tensor]:
-    """The errors of a point forecast by name, (batch, horizon, channel); NaN is not counted."""
+    """The errors of a point forecast by name, (batch, horizon, channel).
+
+    NaN is not counted: where the target is missing, the forecast is NaN or there is no scale.
+    Where the forecast is infinite all errors are.
+    """
     error = (target - point).abs()
     square = error.square()
     size = target.abs() + point.abs()
     smape = torch.where(size > 0, 200 * error / size, 0.0 * error)
+    smape = torch.where(error.isinf(), torch.inf, smape)
     values = {"mae": error, "mse": square, "smape": smape}
     if context is not None:
         deviation = _positive(context.deviation)

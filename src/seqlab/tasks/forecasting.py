@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from seqlab.data.batch import Batch
@@ -149,6 +150,9 @@ class Forecasting(Task):
             if bounds is not None
             else (point.expand(count, *point.shape),) * 2
         )
+        # A bound that is not a number bounds nothing.
+        lower = lower.where(~lower.isnan(), -torch.inf)
+        upper = upper.where(~upper.isnan(), torch.inf)
         wider = self.conformal(lower, upper)
         known = bounds is not None
         return Prediction(
