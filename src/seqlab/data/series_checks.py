@@ -51,7 +51,7 @@ def tell_unscaled(splits: Mapping[Split, Windows]) -> None:
         if not ((windows.naive_error > 0) & (windows.deviation > 0)).any()
     ]
     if without:
-        store = splits[without[0]].store
+        store = next(iter(splits.values())).store
         warnings.warn(
             f"mase, rmsse and the scaled_ metrics of {' and '.join(without)} cannot be computed "
             f"and are left out: the past is constant, or repeats itself, in series "

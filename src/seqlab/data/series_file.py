@@ -83,6 +83,13 @@ class SeriesFile(SeriesDataset):
                 )
         if not self.targets:
             raise InputError("data.targets is empty; name at least one column to forecast")
+        for name in ("known", "static"):
+            for column in getattr(self, name):
+                if column in self.targets:
+                    raise InputError(
+                        f"data.{name} and data.targets both name {column!r}, which would show the "
+                        f"future that is to be forecast; leave it out of data.{name}"
+                    )
         if self.headline not in ("mse", "mae", "mase"):
             raise InputError(f"data.headline={self.headline!r} must be mse, mae or mase")
         if self.frequency is not None and self.time_column is None:

@@ -119,12 +119,11 @@ class Seq2SeqMeter(Meter):
         outputs, output_lengths = self._padded("outputs", "output_lengths")
         references, reference_lengths = self._padded("references", "reference_lengths")
         scores |= self._agreement(outputs, output_lengths, references, reference_lengths)
-        written = self.texts(outputs, output_lengths)
-        true = self.texts(references, reference_lengths)
-        scores["bleu"] = bleu(written, true)
-        if self.characters:
-            written, true = ([t.replace(" ", "") for t in texts] for texts in (written, true))
-        scores["chrf"] = chrf(written, true)
+        written = _numbers(outputs, output_lengths), self.texts(outputs, output_lengths)
+        true = _numbers(references, reference_lengths), self.texts(references, reference_lengths)
+        # BLEU splits a text at every kind of blank, which may be a token or within one.
+        scores["bleu"] = bleu(written[0], true[0])
+        scores["chrf"] = chrf(written[1], true[1])
         return scores | self._looks()
 
     def outcomes(self, outputs: Outcome, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
@@ -197,6 +196,12 @@ class Seq2SeqMeter(Meter):
 def visible_name(name: str) -> str:
     """A token's name without blanks, which separate tokens."""
     return name.replace(" ", "␣")
+
+
+def _numbers(tokens: Tensor, lengths: Tensor) -> list[str]:
+    """Each sequence's token ids between blanks."""
+    pairs = zip(tokens.tolist(), lengths.tolist(), strict=True)
+    return [" ".join(map(str, row[:length])) for row, length in pairs]
 
 
 def _flat(tokens: Tensor, lengths: Tensor) -> Tensor:

@@ -138,6 +138,8 @@ class SpanScore(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """`precision`, `recall`, `f1`, and `f1_<type>` for each type."""
+        # Here it is of all devices.
+        self.of_all = self.confusion.clone()
         correct = self.confusion[:-1, :-2].diagonal().double()
         true, predicted = self.confusion[:-1].sum(1).double(), self.predicted.double()
         each = 2 * correct / (true + predicted).clamp(min=1)

@@ -208,7 +208,7 @@ class TaggingMeter(Meter):
             if score is not None:
                 scores |= {f"{name}_{key}": value for key, value in score.compute().items()}
         if self.lenient is not None:
-            self.span_confusion = self.lenient.confusion.clone()
+            self.span_confusion = self.lenient.of_all
         return scores
 
     def outcomes(self, outputs: Tensor | None, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
