@@ -8,6 +8,7 @@ from seqlab.callbacks.forecasts import ForecastCallback, autocorrelation, random
 from seqlab.callbacks.plots import Fan, autocorrelation_plot, coverage_plot, fan_chart, step_errors
 from seqlab.errors import InputError
 from seqlab.nn.negative_binomial import NegativeBinomial
+from tests.conftest import SHORT
 from tests.hostile import HOSTILE
 
 
@@ -135,3 +136,35 @@ def test_hostile_names_are_drawn():
     assert dark(fan_chart([fan], HOSTILE)) > 0.005
     assert dark(step_errors({HOSTILE: ahead}, HOSTILE, metric=HOSTILE)) > 0.005
     assert dark(coverage_plot(ahead / 3, {HOSTILE: ahead / 3}, HOSTILE)) > 0.005
+
+
+def test_forecasts_that_are_not_finite_are_drawn_as_far_as_they_are():
+    nan, ones = np.array([1.0, np.nan]), np.ones(2)
+    fan = Fan(name="a", history=ones, truth=nan, point=nan, bounds={}, naive=ones)
+    assert fan_chart([fan], "title").size[0] > 100
+    picture = step_errors({"model": np.array([1.0, np.inf, 2.0])}, "title", metric="mae")
+    assert picture.size[0] > 100
+
+
+def test_what_cannot_be_drawn_is_told_and_ends_nothing(train, tmp_path, monkeypatch):
+    def broken(*args, **settings):
+        raise ValueError("Axis limits cannot be NaN or Inf")
+
+    monkeypatch.setattr("seqlab.callbacks.forecasts.fan_chart", broken)
+    with pytest.warns(UserWarning, match="a picture could not be drawn.*Axis limits") as told:
+        results = train(*SHORT, "data=sines", "model=gru", "data.num_series=3", "data.length=130")
+    assert results["status"] == "finished"
+    assert len(told) >= 1
+
+
+def test_infinite_forecasts_end_no_run_and_are_told_once(train, tmp_path, monkeypatch):
+    """A forecaster of logarithms that overflows."""
+
+    def point(self):
+        return (self.logarithm.point() + 1e3).exp()
+
+    monkeypatch.setattr("seqlab.nn.distributions.LogForecast.point", point)
+    with pytest.warns(UserWarning, match="not finite: val/mae") as told:
+        results = train(*SHORT, "data=air_passengers", "model=gru", "task.log=true", "logger=none")
+    assert results["metrics"]["test/rmse"] == results["metrics"]["test/mae"] == np.inf
+    assert sum("not finite" in str(warning.message) for warning in told) == 1

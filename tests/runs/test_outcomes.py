@@ -96,3 +96,12 @@ def test_tables_are_small_and_bounded():
     assert table["index"].tolist() == [0, 300, MOST - 1]
     kinds = [str(table.dtype[name]) for name in ("right", "right/of", "error", "error/of")]
     assert kinds == ["uint8", "uint8", "float32", "int32"]
+
+
+@pytest.mark.parametrize("extreme", [np.inf, 1e60, 1e-60])
+def test_tables_keep_what_is_beyond_single_precision(extreme):
+    values = torch.tensor([extreme, 1.0], dtype=torch.float64)
+    found = ExampleScores(
+        ("mse",), torch.arange(2), torch.stack([values, torch.ones(2)], 1)[:, None]
+    )
+    assert as_table(found)["mse"].tolist() == pytest.approx([extreme, 1.0])

@@ -214,3 +214,67 @@ def test_calibration_gets_every_window_once():
     (scores,) = got
     assert scores.shape == (2, *targets.shape)
     torch.testing.assert_close(scores[0], targets.abs())
+
+
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])
+def test_a_forecast_that_is_not_finite_makes_no_error_smaller(value):
+    data = Sines(**SMALL)
+    batch = whole(data)
+    mean = batch.targets.clone()
+    mean[3, 2] = value
+    meter = meter_of(data, calibrate=lambda scores: None)
+    meter.keeps_examples = True
+    forecast = Gaussian(mean=mean, deviation=torch.ones_like(mean))
+    meter.update(LOSS, predicted(forecast, batch), batch)
+    scores = meter.compute()
+    for name in ("mae", "mse", "rmse", "smape", "mase", "rmsse", "scaled_mae", "crps", "pinball"):
+        assert scores[name].item() == torch.inf, name
+        assert meter.by_step[name].isinf().tolist() == [False, False, True, False, False], name
+    assert scores["skill_vs_naive"].item() == -torch.inf
+    assert scores["coverage_80"].item() == pytest.approx(1 - 1 / batch.targets.numel())
+    numerators = meter.examples.scores[:, list(meter.examples.names).index("mae"), 0]
+    assert numerators.isinf().sum() == 1
+
+
+def test_huge_errors_are_not_left_out():
+    """The square of 1e200 is infinite: the RMSE is not below the MAE."""
+    data = Sines(**SMALL)
+    batch = whole(data)
+    mean = batch.targets.clone()
+    mean[0, 0] = 1e200
+    meter = meter_of(data)
+    meter.update(LOSS, predicted(Point(value=mean), batch), batch)
+    scores = meter.compute()
+    assert scores["rmse"] > scores["mae"] > 1e190
+
+
+def test_skill_is_measured_where_the_baseline_has_a_forecast():
+    data = Seasonal(**SMALL)
+    batch = whole(data)
+    batch.context.season = batch.context.season.clone()
+    batch.context.season[::2] = torch.nan
+    torch.manual_seed(0)
+    point = batch.targets + torch.randn_like(batch.targets)
+    meter = meter_of(data)
+    meter.update(LOSS, predicted(Point(value=point), batch), batch)
+    scores = meter.compute()
+    assert data.spec.metric == "mae"
+    error, other = (point - batch.targets).abs(), (batch.context.season - batch.targets).abs()
+    expected = 1 - error[1::2].mean() / other[1::2].mean()
+    assert scores["skill_vs_seasonal"].item() == pytest.approx(expected.item(), rel=1e-6)
+    assert not any(key.endswith("/model") for key in meter.by_step)
+
+
+def test_metrics_without_a_scale_are_absent():
+    data = Sines(**SMALL)
+    batch = whole(data)
+    for name in ("naive_error", "naive_square", "deviation"):
+        setattr(batch.context, name, torch.zeros_like(getattr(batch.context, name)))
+    meter = meter_of(data)
+    meter.update(LOSS, predicted(Point(value=torch.zeros_like(batch.targets)), batch), batch)
+    scores = meter.compute()
+    assert "mae" in scores
+    absent = [*scores, *meter.by_step, *meter.baselines["naive"]]
+    assert not [
+        name for name in absent if name.startswith(("mase", "rmsse", "scaled", "naive/mas"))
+    ]

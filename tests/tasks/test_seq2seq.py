@@ -1,9 +1,11 @@
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
 import pytest
 import torch
 
+from seqlab.data.batch import Batch
 from seqlab.data.dates import Dates
 from seqlab.data.reverse import Reverse
 from seqlab.data.vocabulary import END
@@ -195,3 +197,31 @@ def test_precisions(train, precision):
         "trainer.enable_progress_bar=false",
         "trainer.enable_model_summary=false",  # it warns of half precision
     )
+
+
+def test_tokens_that_are_blanks_count_in_bleu():
+    """All kinds of blanks are tokens: an output that lacks them is not perfect."""
+    blanks = ("\u00a0", "\u2003", "\t", "\x0b", "\u3000", "\x1c", " ")
+    names = (*DATA.spec.label_names[:4], "a", "b", *blanks)
+    meter = Seq2SeqMeter(replace(DATA.spec, label_names=names))
+    true = [4, 6, 5, 7, 4, 8, 5, 9, 4, 10, 5, 11, 4, 12, 5]
+    lacking = [token for token in true if token < 6]
+    for written, expected in ((true, 100.0), (lacking, 0.0)):
+        meter.reset()
+        batch = Batch(
+            inputs=torch.ones(1, 3, dtype=torch.long),
+            lengths=torch.tensor([3]),
+            targets=torch.tensor([[*true, END]]),
+            target_lengths=torch.tensor([len(true) + 1]),
+        )
+        outcome = Outcome(
+            torch.tensor(1.0),
+            torch.tensor(2.0),
+            None,
+            torch.tensor([written]),
+            torch.tensor([len(written)]),
+        )
+        meter.update(torch.tensor(1.0), outcome, batch)
+        scores = meter.compute()
+        assert scores["bleu"].item() == pytest.approx(expected, abs=1e-3)
+        assert (scores["chrf"].item() == pytest.approx(100)) == (written == true)

@@ -134,6 +134,7 @@ class ForecastCallback(FigureCallback):
             share = "share of values at or below it" + (" (randomised PIT)" if counts else "")
             yield "test/coverage", coverage_plot(LEVELS.numpy(), curves, title, share=share)
         residuals = torch.cat(first)
+        residuals = residuals.where(residuals.isfinite(), torch.nan)
         windows = split.counts[:whole].tolist() if whole else [count]
         correlations = autocorrelation(residuals, windows, LAGS)
         if len(correlations):

@@ -58,7 +58,11 @@ def as_table(found: ExampleScores) -> np.ndarray:
 
 
 def _small(values: np.ndarray) -> np.ndarray:
-    for dtype in (np.uint8, np.int32):
-        if np.array_equal(values.astype(dtype), values):
-            return values.astype(dtype)
-    return values.astype(np.float32)
+    if (np.abs(values) < 2**31).all():
+        for dtype in (np.uint8, np.int32):
+            if np.array_equal(values.astype(dtype), values):
+                return values.astype(dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        single = values.astype(np.float32)
+    # The squares of very large or small series are beyond float32.
+    return single if np.allclose(single, values, rtol=1e-6, atol=0, equal_nan=True) else values

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
 from seqlab.build import build_datamodule, build_network, build_task, build_trainer
-from seqlab.callbacks.figures import show
+from seqlab.callbacks.figures import show, while_drawn
 from seqlab.callbacks.skill import skill_table
 from seqlab.data.datamodule import SequenceDataModule
 from seqlab.data.past_series import PastSeries
@@ -142,12 +142,18 @@ class RunBackTest:
             if key.rpartition("/")[2] == headline
         }
         by_origin = {name: np.array(values) for name, values in found.by_origin.items()}
-        for name, errors, along in (
-            ("step", by_step, "step of the horizon"),
-            ("origin", by_origin, "origin"),
-        ):
-            picture = step_errors(errors, f"Back-test, by {name}", metric=headline, along=along)
-            show(trainer, f"backtest/error_by_{name}", picture, folder / "figures")
+        pictures = (
+            (
+                f"backtest/error_by_{name}",
+                step_errors(errors, f"Back-test, by {name}", metric=headline, along=along),
+            )
+            for name, errors, along in (
+                ("step", by_step, "step of the horizon"),
+                ("origin", by_origin, "origin"),
+            )
+        )
+        for name, picture in while_drawn(pictures):
+            show(trainer, name, picture, folder / "figures")
 
 
 def plan_backtest(config: DictConfig, data: SequenceDataModule) -> RunBackTest | None:
