@@ -12,12 +12,13 @@ import seqlab
 
 SOURCE = Path(seqlab.__file__).parent
 # What each package may import of ours beside itself. These are for everybody.
-FOR_ALL = {"command", "errors", "escaping", "files", "interrupts", "saving"}
+FOR_ALL = {"command", "errors", "escaping", "files", "interrupts", "saving", "terminal"}
 MAY_IMPORT = {
     "errors": set(),
     "escaping": set(),
     "files": set(),
     "saving": set(),
+    "terminal": set(),
     "interrupts": set(),
     "command": set(),
     "data": set(),

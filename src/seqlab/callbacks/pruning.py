@@ -10,6 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from rich.console import Console
 
 from seqlab.errors import InputError, StorageError
+from seqlab.terminal import say
 from seqlab.trials.handover import NOT_MEASURED, HandedTrial, handed_trial
 
 
@@ -113,6 +114,5 @@ class _Judge:
     def _do_without(self, error: Exception) -> None:
         """What is trained is worth more than being asked about: the run goes on."""
         self._trial = None
-        Console(stderr=True).print(
-            f"warning: {error}; training goes on without being judged", style="yellow", markup=False
-        )
+        told = f"warning: {error}; training goes on without being judged"
+        say(Console(stderr=True), told, style="yellow")

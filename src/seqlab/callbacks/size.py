@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from torch import nn
 
 from seqlab.networks.sizing import figures
+from seqlab.terminal import say
 
 
 class SizeSummary(ModelSummary):
@@ -34,4 +35,4 @@ class SizeSummary(ModelSummary):
         console = Console()
         console.print(table)
         length = int(trainer.train_dataloader.examples.lengths.max())  # type: ignore[union-attr]
-        console.print(f"network      {figures(network, length)}", soft_wrap=True, highlight=False)
+        say(console, f"network      {figures(network, length)}", whole=True)

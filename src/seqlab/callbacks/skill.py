@@ -14,6 +14,7 @@ from torch import Tensor
 
 from seqlab.tasks.forecast_meter import ForecastMeter
 from seqlab.tasks.forecasting import Forecasting
+from seqlab.terminal import say
 
 COLUMNS = ("mae", "rmse", "smape", "mase", "rmsse")
 
@@ -57,7 +58,7 @@ class SkillCallback(Callback):
                 f"{pl_module.spec.metric}; on a random walk nothing can, elsewhere train longer "
                 "or change task.normaliser, task.difference or the model"
             )
-            Console(stderr=True).print(f"warning: {message}", style="yellow", highlight=False)
+            say(Console(stderr=True), f"warning: {message}", style="yellow")
 
 
 def skill_table(

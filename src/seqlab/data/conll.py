@@ -93,7 +93,7 @@ class Conll:
             if shared:
                 warnings.warn(
                     f"{shared} of {len(found[name])} sentences of {name} are in training too",
-                    stacklevel=2,
+                    stacklevel=1,
                 )
         return found
 

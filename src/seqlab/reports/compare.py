@@ -13,6 +13,7 @@ from seqlab.reports.comparison_tables import contests_table, scores_table, shown
 from seqlab.reports.documents import best_commands, document, image_names, write_documents
 from seqlab.reports.groups import check_keys, choose_metrics, grouped
 from seqlab.reports.words import damaged, statuses
+from seqlab.terminal import say
 
 # Rows of a table and verdicts on the screen; its width where it goes to a file.
 ROWS, VERDICTS = 30, 10
@@ -67,7 +68,7 @@ def _judged_by(run: Run, metric: str) -> bool:
 
 def show(found: Found) -> None:
     """Prints tables and verdicts."""
-    from seqlab.reports.screen import print_table, say, screen  # brings rich
+    from seqlab.reports.screen import print_table, screen  # brings rich
 
     console = screen()
 
@@ -97,7 +98,7 @@ def text(found: Found, kind: str) -> str:
 
 def write(found: Found, folder: Path, kinds: Sequence[str]) -> None:
     """Writes documents and pictures into a folder."""
-    from seqlab.reports.screen import say, screen  # brings rich
+    from seqlab.reports.screen import screen  # brings rich
 
     names = write_documents(folder, kinds, found.runs, found.comparisons, images(found))
     console = screen()

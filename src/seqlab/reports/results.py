@@ -13,11 +13,12 @@ from seqlab.reports.collect import Run, changed, headlines, metric_names, sweep_
 from seqlab.reports.comparison import compare
 from seqlab.reports.documents import image_names
 from seqlab.reports.groups import grouped, own_metrics
-from seqlab.reports.screen import print_results, print_summary, say, screen
+from seqlab.reports.screen import print_results, print_summary, screen
 from seqlab.reports.seeds import Folded, fold_seeds
 from seqlab.reports.tables import csv_text
 from seqlab.reports.words import damaged
 from seqlab.saving import write_atomically
+from seqlab.terminal import say
 
 Rows = list[dict[str, Any]]
 

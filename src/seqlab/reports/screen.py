@@ -17,6 +17,7 @@ from seqlab.escaping import one_line
 from seqlab.reports.collect import Run, headlines, last_word, varying
 from seqlab.reports.seeds import Folded
 from seqlab.reports.tables import Table
+from seqlab.terminal import cell, say
 
 COLOURS = {"finished": "green", "failed": "red"}
 # Where nothing tells how wide the screen is: in a file, in a pipe.
@@ -46,11 +47,6 @@ def screen() -> Console:
     return console
 
 
-def say(console: Console, text: str, *, style: str | None = None, whole: bool = False) -> None:
-    """Prints a line of text as it stands; `whole` does not break it at the screen's width."""
-    console.print(one_line(text), style=style, soft_wrap=whole, highlight=False, markup=False)
-
-
 def print_results(console: Console, runs: Sequence[Run]) -> None:
     """Overrides × metrics: the keys that differ between runs, and each data's own metric."""
     runs = list(runs)
@@ -70,7 +66,7 @@ def print_results(console: Console, runs: Sequence[Run]) -> None:
             *(_number(run.metrics.get(name)) for name in metrics),
             _number(run.results.get("seconds"), 1),
             f"{run.results['parameters']:,}" if run.results.get("parameters") else "",
-            Text(one_line(run.status), style=COLOURS.get(run.status, "yellow")),
+            cell(run.status, COLOURS.get(run.status, "yellow")),
             *([str(run.results.get("reason") or "")] if reasons else []),
         ]
         for run in runs
@@ -155,8 +151,8 @@ def _drawn(
             )
     for place, row in enumerate(rows):
         cells = [
-            cell if isinstance(cell, Text) else Text(one_line(cell))
-            for column, cell in zip(columns, row, strict=True)
+            text if isinstance(text, Text) else cell(text)
+            for column, text in zip(columns, row, strict=True)
             if not (spared and column.spare)
         ]
         table.add_row(*cells, style="bold" if place in bold else None)

@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from seqlab.errors import InputError
+from seqlab.escaping import one_line
 from seqlab.networks.checkpoint_keys import current_keys
 from seqlab.saving import LAST, PREVIOUS
 
@@ -57,7 +58,7 @@ def _last_checkpoint(folder: Path) -> Path:
         if name == PREVIOUS:
             reason = reason or f"there is no file {folder / LAST}"
             rank_zero_only(print)(
-                f"warning: {reason}; going on from {path}, the checkpoint before it",
+                f"warning: {one_line(reason)}; going on from {path}, the checkpoint before it",
                 file=sys.stderr,
             )
         return path
@@ -159,7 +160,7 @@ def load_weights(path: Path, module: nn.Module, *, strict: bool) -> None:
         )
     if told:
         message = f"init_from={path}: {told}; {len(fitting)} of {len(wanted)} weights are loaded"
-        rank_zero_only(print)(f"warning: {message}", file=sys.stderr)
+        rank_zero_only(print)(f"warning: {one_line(message)}", file=sys.stderr)
     module.load_state_dict(fitting, strict=False)
 
 

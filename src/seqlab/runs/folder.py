@@ -22,6 +22,7 @@ from omegaconf import DictConfig
 from seqlab.command import single_run
 from seqlab.config import explain, leave, wants_traceback
 from seqlab.errors import InputError
+from seqlab.escaping import one_line
 from seqlab.interrupts import interruption
 from seqlab.overrides import is_run, settings
 from seqlab.runs.processes import stop_watching
@@ -160,7 +161,7 @@ class RunFolder:
         else:
             command = single_run(resume_command(self.path.absolute(), []))
             told = f"interrupted; to go on   {command}"
-        print(told, file=sys.stderr)  # noqa: T201
+        print(one_line(told), file=sys.stderr)  # noqa: T201
 
     def end(
         self,

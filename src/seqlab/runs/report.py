@@ -15,6 +15,7 @@ from seqlab.callbacks.last import LastCheckpoint
 from seqlab.callbacks.pruning import PruningCallback
 from seqlab.callbacks.validation import BestValidation
 from seqlab.data.spec import Spec
+from seqlab.terminal import cell, say
 
 
 def final_scores(trainer: Trainer) -> dict[str, float]:
@@ -60,7 +61,7 @@ def print_results(scores: Mapping[str, float], spec: Spec, folder: Path) -> None
     for name in sorted(names, key=lambda name: name != spec.metric):
         headline = name == spec.metric
         table.add_row(
-            name,
+            cell(name),
             *(_number(scores.get(f"{stage}/{name}")) for stage in stages),
             _number(spec.trivial) if headline else "",
             _number(spec.optimum, "unknown") if headline else "",
@@ -68,8 +69,8 @@ def print_results(scores: Mapping[str, float], spec: Spec, folder: Path) -> None
         )
     console.print(table)
     # Paths are printed whole, to be copied.
-    console.print(f"run folder   {folder}", soft_wrap=True, highlight=False)
-    console.print(f"to look at   tensorboard --logdir {folder}", soft_wrap=True, highlight=False)
+    say(console, f"run folder   {folder}", whole=True)
+    say(console, f"to look at   tensorboard --logdir {folder}", whole=True)
 
 
 def _number(value: float | None, missing: str = "") -> str:

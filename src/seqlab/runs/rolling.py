@@ -25,6 +25,7 @@ from seqlab.data.past_series import PastSeries
 from seqlab.data.series import SeriesStore
 from seqlab.data.series_dataset import SeriesDataset
 from seqlab.errors import InputError, check_at_least
+from seqlab.escaping import one_line
 from seqlab.instantiation import instantiate
 from seqlab.runs.backtest import BackTest, back_test
 from seqlab.runs.checkpoint import best_checkpoint, load_checkpoint
@@ -114,7 +115,9 @@ class RunBackTest:
 
     def _refit(self, trainer: Trainer, store: SeriesStore, origin: int) -> Forecasting:
         """Trains as the run did, with the same seed, on the series up to an origin."""
-        rank_zero_only(print)(f"back-test: training up to {_end(store)} (origin {origin + 1})")
+        rank_zero_only(print)(
+            one_line(f"back-test: training up to {_end(store)} (origin {origin + 1})")
+        )
         lightning.seed_everything(self.config.seed, workers=True, verbose=False)
         with tempfile.TemporaryDirectory() as folder:
             config = quiet(self.config, folder)

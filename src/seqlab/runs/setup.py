@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqlab.errors import InputError
+from seqlab.escaping import one_line
 from seqlab.runs.processes import watch_processes
 
 OURS = Path(__file__).parents[1]
@@ -55,7 +56,7 @@ def _tell_in_one_line() -> None:
 
     def told(message: Warning | str, category: type[Warning], filename: str, *place: Any) -> str:
         if category is UserWarning and Path(filename).is_relative_to(OURS):
-            return f"warning: {message}\n"
+            return f"warning: {one_line(message)}\n"
         return others(message, category, filename, *place)
 
     warnings.formatwarning = told

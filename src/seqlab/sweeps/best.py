@@ -14,13 +14,14 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from seqlab.command import single_run
-from seqlab.reports.screen import print_table, say, screen
+from seqlab.reports.screen import print_table, screen
 from seqlab.reports.study_file import Study as StudyRecord
 from seqlab.reports.tables import Table
 from seqlab.saving import write_atomically
 from seqlab.sweeps.objective import Objective
 from seqlab.sweeps.search_space import SearchSpace
 from seqlab.sweeps.study_trials import RUN, SAME, Trials
+from seqlab.terminal import say
 
 BEST_FILE = "best.json"
 

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from seqlab.errors import FailedJobsError
 from seqlab.reports.results import report
-from seqlab.reports.screen import say
 from seqlab.sweeps.lock import sweep_lock
 from seqlab.sweeps.points import points, read_ties
 from seqlab.sweeps.points_file import read_points
+from seqlab.terminal import say
 
 
 def sweep(

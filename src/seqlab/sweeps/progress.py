@@ -17,8 +17,8 @@ from rich.text import Text
 
 from seqlab.data.direction import direction
 from seqlab.reports.collect import results_of
-from seqlab.reports.screen import say
 from seqlab.sweeps.jobs import Job
+from seqlab.terminal import say
 
 # Running jobs that are shown by name.
 NAMED = 8

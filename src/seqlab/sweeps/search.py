@@ -20,7 +20,6 @@ from rich.console import Console
 from seqlab.errors import FailedJobsError, InputError, StorageError
 from seqlab.reports.collect import results_of
 from seqlab.reports.results import report
-from seqlab.reports.screen import say
 from seqlab.reports.study_file import write_study
 from seqlab.sweeps.best import report_best, study_record
 from seqlab.sweeps.definition import open_study
@@ -31,6 +30,7 @@ from seqlab.sweeps.search_command import check_options, deciding, headline
 from seqlab.sweeps.search_settings import Settings
 from seqlab.sweeps.search_space import SearchSpace, search_space
 from seqlab.sweeps.study_trials import RUN, SAME, Trials
+from seqlab.terminal import say
 from seqlab.trials.handover import NOT_MEASURED, HandedTrial
 from seqlab.trials.pruners import make_pruner
 from seqlab.trials.storage import open_storage, reaching, told
