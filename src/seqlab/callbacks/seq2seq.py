@@ -21,7 +21,6 @@ from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
 from seqlab.errors import check_at_least
 from seqlab.escaping import markdown_code
-from seqlab.networks.seq2seq import tokens_before
 from seqlab.tasks.base import Task
 from seqlab.tasks.seq2seq import SequenceToSequence
 from seqlab.tasks.seq2seq_meter import Seq2SeqMeter
@@ -52,8 +51,7 @@ class AlignmentCallback(FigureCallback):
         if batch is None or batch.target_lengths is None:
             return
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            before = tokens_before(batch.targets)
-            _, weights = task.network.forward(batch.inputs, batch.lengths, before)
+            _, weights = task.network.forward(batch.inputs, batch.lengths, batch.targets)
         if weights is None:
             return
         for row in range(len(batch)):

@@ -1,4 +1,4 @@
-"""Which settings of a forecaster go together, and with which series."""
+"""Which settings of a forecaster fit together and fit the series."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ def check_settings(
     *,
     head: str,
     normaliser: str,
-    decoder: str,
+    stepwise: bool,
     log: bool,
     difference: int,
     series_embedding: int,
-    attends: bool,
 ) -> SeriesSpec:
     """What the spec tells of the series.
 
@@ -35,17 +34,10 @@ def check_settings(
         raise InputError(
             f"task.normaliser={normaliser!r} must be {', '.join(NORMALISERS)} or reversible"
         )
-    if decoder not in ("direct", "recursive", "attention"):
-        raise InputError(f"task.decoder={decoder!r} must be direct, recursive or attention")
-    if decoder == "attention" and not attends:
-        raise InputError(
-            "task.decoder=attention needs an attention; add model/attention=additive (or general, "
-            "dot, scaled_dot, multihead)"
-        )
     if not series.autoregressive:
         _check_regression(
             {
-                "task.decoder": decoder != "direct" and decoder,
+                "task.decoder": stepwise and "recursive or attention",
                 "task.normaliser": normaliser != "none" and normaliser,
                 "task.log": log,
                 "task.difference": difference,

@@ -1,4 +1,4 @@
-"""The forecaster: put a window into its frame, read it, write the horizon, undo the frame."""
+"""The forecaster: put a window into its frame, encode it, decode the horizon, undo the frame."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from seqlab.errors import InputError, check_probability
 from seqlab.networks.classifier import PoolingName, make_pooling
 from seqlab.networks.forecast_settings import check_settings
 from seqlab.networks.frame import Frame, History, frame_window
+from seqlab.networks.horizon import AutoregressiveHorizon, DecoderContext
 from seqlab.networks.reader import Reader
-from seqlab.networks.rollout import Look, forced, free
 from seqlab.nn.attention import Attention
+from seqlab.nn.compiling import uncompiled
+from seqlab.nn.decoding.decoder import AttentionDecoder
 from seqlab.nn.distributions import Forecast, Samples
 from seqlab.nn.heads import HeadName, make_head
-from seqlab.nn.horizon import DirectHorizon, StepwiseHorizon
+from seqlab.nn.horizon import DirectHorizon
 from seqlab.nn.masking import valid_mask
 from seqlab.nn.scaling import NORMALISERS, ReversibleAffine
 
@@ -48,10 +50,11 @@ class Forecaster(nn.Module):
     Args:
         spec: what the data looks like.
         reader: makes the network that turns the history into states.
-        attention: makes the attention, from query and key size: over the history at each step
-            with decoder "attention", else to pool the states with.
-        decoder: "direct" writes all steps from the pooled states; "recursive" writes step by step
-            and reads what it wrote; "attention" also looks back at the history at every step.
+        attention: makes the attention, from query and key size: of the decoder where it attends,
+            else to pool the states with.
+        decoder: makes the decoder from input size, key size, attention and readout size. It
+            decodes step by step and reads its own forecast of the step before. None: all steps at
+            once from the pooled states.
         head: what is forecast: a point (named by its loss), quantiles, or a distribution.
         quantiles: levels of the quantile head.
         normaliser: location and scale of a window, from its past alone.
@@ -74,7 +77,7 @@ class Forecaster(nn.Module):
         *,
         reader: Callable[[Spec], Reader],
         attention: Callable[[int, int], Attention] | None = None,
-        decoder: Literal["direct", "recursive", "attention"] = "direct",
+        decoder: Callable[..., AttentionDecoder] | None = None,
         head: HeadName = "mse",
         quantiles: Sequence[float] = (0.1, 0.5, 0.9),
         normaliser: NormaliserName = "standard",
@@ -90,11 +93,10 @@ class Forecaster(nn.Module):
             spec,
             head=head,
             normaliser=normaliser,
-            decoder=decoder,
+            stepwise=decoder is not None,
             log=log,
             difference=difference,
             series_embedding=series_embedding,
-            attends=attention is not None,
         )
         self.spec = series
         self.channels = spec.output_size
@@ -112,29 +114,24 @@ class Forecaster(nn.Module):
         features += self.channels if series.missing else 0
         self.reader = reader(replace(spec, input_size=features))
         size = self.reader.output_size
-        attends = decoder == "attention"
+        outputs = self.channels * self.head.size
+        sizes = {"outputs": outputs, "horizon": series.horizon, "future_size": series.known_size}
+        self.horizon = (
+            DirectHorizon(size, **sizes)
+            if decoder is None
+            else AutoregressiveHorizon(
+                size, channels=self.channels, decoder=decoder, attention=attention, **sizes
+            )
+        )
+        attends = self.stepwise and self.horizon.decoder.attention is not None
         directions = self.reader.encoder.directions
         self.pooling = make_pooling(pooling, None if attends else attention, size, directions)
         self.dropout = nn.Dropout(dropout)
-        outputs = self.channels * self.head.size
-        self.horizon = (
-            DirectHorizon(
-                size, horizon=series.horizon, outputs=outputs, future_size=series.known_size
-            )
-            if decoder == "direct"
-            else StepwiseHorizon(
-                size,
-                channels=self.channels,
-                outputs=outputs,
-                future_size=series.known_size,
-                attention=attention(size, size) if attends and attention else None,
-            )
-        )
 
     @property
     def stepwise(self) -> bool:
-        """Whether the decoder reads what it wrote."""
-        return isinstance(self.horizon, StepwiseHorizon)
+        """Whether a decoder reads its own forecast of the step before."""
+        return isinstance(self.horizon, AutoregressiveHorizon)
 
     def forward(
         self,
@@ -143,7 +140,7 @@ class Forecaster(nn.Module):
         context: SeriesContext | None = None,
         *,
         targets: Tensor | None = None,
-        forcing: float = 0.0,
+        teacher_forcing_ratio: float = 0.0,
         num_samples: int = 0,
     ) -> Outcome:
         """Forecasts.
@@ -152,11 +149,12 @@ class Forecaster(nn.Module):
             inputs: (batch, time, feature): the past values, NaN where missing, and covariates.
             lengths: (batch,) valid positions.
             context: covariates of the future, static ones and the series' number, where used.
-            targets: (batch, horizon, channel) the truth, to force the decoder with.
-            forcing: probability that a decoder reads the true value before a step instead of its
-                own; the others read their own.
-            num_samples: paths to sample where a decoder reads what it wrote and its head knows
-                how uncertain it is; 0 feeds back the point forecast.
+            targets: (batch, horizon, channel) the true values, for teacher forcing.
+            teacher_forcing_ratio: probability that a decoder reads the true value before a step
+                instead of its own, for each window and step by itself (Bengio et al. 2015); a
+                missing value is never read.
+            num_samples: paths to sample where a decoder reads its own forecasts and these are
+                distributions; 0 feeds back the point forecast.
         """
         frame, history = self._frame(inputs, lengths)
         features, future = self._features(inputs, history, context)
@@ -168,9 +166,11 @@ class Forecaster(nn.Module):
             weights = None if weights is None else weights[:, None]
         else:
             mask = valid_mask(history.lengths, states.shape[1])
-            look = Look(states, mask, summary, history.before, future)
+            start = self.horizon.context(states, mask, summary, history.before, future)
             truth = None if targets is None else frame.scaled(targets)
-            forecast, weights = self._roll_out(look, frame, truth, forcing, num_samples)
+            forecast, weights = self._decode(
+                self.horizon, start, frame, truth, teacher_forcing_ratio, num_samples
+            )
         if self.head.counts:
             # A count's likelihood is that of its own units.
             frame = Frame(torch.zeros_like(frame.base), torch.ones_like(frame.scale))
@@ -237,37 +237,52 @@ class Forecaster(nn.Module):
             forecast = forecast.affine(torch.zeros_like(scale), scale)
         return forecast
 
-    def _roll_out(
-        self, look: Look, frame: Frame, truth: Tensor | None, forcing: float, num_samples: int
+    def _decode(
+        self,
+        horizon: AutoregressiveHorizon,
+        start: DecoderContext,
+        frame: Frame,
+        truth: Tensor | None,
+        teacher_forcing_ratio: float,
+        num_samples: int,
     ) -> tuple[Forecast, Tensor | None]:
-        decoder: StepwiseHorizon = self.horizon  # type: ignore[assignment]
-        steps = self.spec.horizon
-        if forcing >= 1 and truth is not None and not self.spec.missing:
-            raw, weights = forced(decoder, look, truth)
+        """The decoder's forecast, and the weights of its attention."""
+        if truth is not None and teacher_forcing_ratio >= 1 and not self.spec.missing:
+            raw, weights = horizon.teacher_forced(start, truth)
             return self._forecast(raw, frame), weights
-        if not (num_samples and self.head.spreads):
-            raw, weights, _ = free(
-                decoder,
-                look,
-                horizon=steps,
-                feed=lambda raw: self._value(raw, frame, lambda forecast: forecast.point()),
-                truth=truth,
-                forcing=forcing,
-            )
-            return self._forecast(raw, frame), weights
-        many = Frame(
-            frame.base.repeat_interleave(num_samples, 0),
-            frame.scale.repeat_interleave(num_samples, 0),
-        )
-        _, weights, values = free(
-            decoder,
-            look.paths(num_samples),
-            horizon=steps,
-            feed=lambda raw: self._value(raw, many, lambda forecast: forecast.sample(1)[0]),
-        )
+        if num_samples and self.head.spreads:
+            return self._sample_paths(horizon, start, frame, num_samples)
+
+        def next_value(step: int, raw: Tensor) -> Tensor:
+            value = self._value(raw, frame, lambda forecast: forecast.point())
+            if truth is None or teacher_forcing_ratio <= 0:
+                return value
+            true = truth[:, step]
+            is_forced = torch.rand(len(true), 1, device=true.device) < teacher_forcing_ratio
+            return torch.where(is_forced & true.isfinite(), true.nan_to_num(0.0), value)
+
+        raw, weights = uncompiled(horizon.autoregressive)(start, next_value)
+        return self._forecast(raw, frame), weights
+
+    def _sample_paths(
+        self, horizon: AutoregressiveHorizon, start: DecoderContext, frame: Frame, count: int
+    ) -> tuple[Forecast, Tensor | None]:
+        """Sampled paths of each window, and the mean of their weights."""
+        rows = torch.arange(len(start.before), device=start.before.device).repeat_interleave(count)
+        frames = Frame(frame.base[rows], frame.scale[rows])
+        steps = []
+
+        def next_value(step: int, raw: Tensor) -> Tensor:
+            steps.append(self._value(raw, frames, lambda forecast: forecast.sample(1)[0]))
+            return steps[-1]
+
+        _, weights = uncompiled(horizon.autoregressive)(start, next_value, rows)
+        values = torch.stack(steps, dim=1)
         if self.head.counts:
-            values = (values * many.scale).round()
-        return Samples(values=values.unflatten(0, (-1, num_samples)).movedim(1, 0)), weights
+            values = (values * frames.scale).round()
+        if weights is not None:
+            weights = weights.unflatten(0, (-1, count)).mean(dim=1)
+        return Samples(values=values.unflatten(0, (-1, count)).movedim(1, 0)), weights
 
     def _value(self, raw: Tensor, frame: Frame, choose: Callable[[Forecast], Tensor]) -> Tensor:
         """One value (batch, channel) of a step's forecast, in the frame."""

@@ -1,4 +1,4 @@
-"""How a trained network's outputs are looked for: one set of options, one call."""
+"""How a trained network's outputs are searched for: one set of options, one call."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from seqlab.data.vocabulary import BEGIN, END, PAD, UNKNOWN
 from seqlab.errors import InputError
-from seqlab.networks.seq2seq import Seq2Seq, tokens_before
-from seqlab.nn.beam import BeamOptions, beam_search
-from seqlab.nn.constraints import Constraints
+from seqlab.networks.seq2seq import Seq2Seq
+from seqlab.nn.decoding.beam import BeamOptions, beam_search
+from seqlab.nn.decoding.constraints import Constraints
+from seqlab.nn.decoding.sampling import SamplingOptions, greedy, sample
+from seqlab.nn.decoding.stepping import Hypotheses
 from seqlab.nn.masking import valid_mask
-from seqlab.nn.sampling import SamplingOptions, greedy, sample
-from seqlab.nn.stepping import Hypotheses
 
 # Tokens that an output may have beyond the longest reference, unless a maximum is given.
 SPARE = 5
@@ -23,7 +23,7 @@ SPARE = 5
 
 @dataclass(kw_only=True)
 class Search:
-    """How outputs are looked for.
+    """How outputs are searched for.
 
     Args:
         method: "greedy", "beam" or "sample".
@@ -129,6 +129,6 @@ def score(
     network: Seq2Seq, inputs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
 ) -> Tensor:
     """The log-probability of each given target, its end among its tokens, (batch,)."""
-    logits, _ = network(inputs, lengths, tokens_before(targets))
+    logits, _ = network(inputs, lengths, targets)
     each = logits.float().log_softmax(-1).gather(2, targets[..., None]).squeeze(2)
     return each.masked_fill(~valid_mask(target_lengths, targets.shape[1]), 0.0).sum(1)

@@ -1,4 +1,4 @@
-"""Sequence to sequence: read the source, bridge, write the target token by token."""
+"""Sequence to sequence: encode the source, then decode the target token by token."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ from seqlab.data.vocabulary import BEGIN, PAD, SPECIAL, UNKNOWN
 from seqlab.errors import InputError, check_at_least, check_probability
 from seqlab.networks.reader import Reader
 from seqlab.nn.attention import Attention
-from seqlab.nn.bridge import Bridge
-from seqlab.nn.copying import CopyMixture
-from seqlab.nn.decoder import Decoder
-from seqlab.nn.decoder_state import Decoded, DecoderState, Memory
+from seqlab.nn.attention.copying import CopyMixture
+from seqlab.nn.compiling import uncompiled
+from seqlab.nn.decoding.bridge import Bridge
+from seqlab.nn.decoding.decoder import AttentionDecoder
+from seqlab.nn.decoding.state import DecoderOutput, DecoderState, Memory
+from seqlab.nn.decoding.stepping import TokenScores
+from seqlab.nn.decoding.unroll import Continuation, unroll
 from seqlab.nn.masking import valid_mask
+from seqlab.nn.recurrent.cell import State
 from seqlab.nn.recurrent.encoder import RecurrentEncoder
-from seqlab.nn.stepping import Step
 
 
 class Source(NamedTuple):
-    """What the decoder needs of the sentences it translates.
+    """What the decoder needs of the source sequences.
 
     Attributes:
-        memory: what the attention looks at.
+        memory: what the attention attends to.
         tokens: (batch, time) each position's token as a target token, for copying.
     """
 
     memory: Memory
     tokens: Tensor
 
-    def select(self, sentences: Tensor) -> Source:
-        """Some of the sentences."""
-        return Source(self.memory.select(sentences), self.tokens[sentences])
+    def select(self, sequences: Tensor) -> Source:
+        """Some of the sequences."""
+        return Source(self.memory.select(sequences), self.tokens[sequences])
 
 
 class Seq2Seq(nn.Module):
@@ -65,7 +68,7 @@ class Seq2Seq(nn.Module):
         spec: Spec,
         *,
         reader: Callable[[Spec], Reader],
-        decoder: Callable[..., Decoder],
+        decoder: Callable[..., AttentionDecoder],
         attention: Callable[[int, int], Attention] | None = None,
         embedding_dim: int = 64,
         embedding_dropout: float = 0.0,
@@ -91,16 +94,20 @@ class Seq2Seq(nn.Module):
             attention=attention,
             readout_size=embedding_dim if tie_output else None,
         )
+        if attention is not None and self.decoder.attention is None:
+            raise InputError(
+                "task.decoder.attention_position=none leaves the attention without effect; use "
+                "model/attention=none, or task.decoder.attention_position=after or before"
+            )
         encoder = self.reader.encoder
         recurrent = isinstance(encoder, RecurrentEncoder)
         self.bridge = Bridge(
             encoder.state_sizes if recurrent else (encoder.summary_size,),
+            self.decoder.state_sizes,
             directions=encoder.directions,
-            hidden_size=self.decoder.hidden_size,
             num_layers=self.decoder.num_layers,
-            parts=self.decoder.gates.parts,
         )
-        self.output = nn.Linear(self.decoder.readout_size, spec.output_size)
+        self.output = nn.Linear(self.decoder.output_size, spec.output_size)
         if tie_output:
             # An embedding's usual N(0, 1) would make logits of size √dim.
             nn.init.normal_(self.embedding.weight, std=embedding_dim**-0.5)
@@ -112,87 +119,85 @@ class Seq2Seq(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, inputs: Tensor, lengths: Tensor, before: Tensor
+        self,
+        inputs: Tensor,
+        lengths: Tensor,
+        targets: Tensor,
+        teacher_forcing_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Predicts every token of a known target at once.
+        """Predicts every token of a known target.
 
         Args:
             inputs: (batch, time) source ids, or (batch, time, feature) values.
             lengths: (batch,) valid positions.
-            before: (batch, steps) the token before each; see `tokens_before`.
+            targets: (batch, steps) the target's tokens.
+            teacher_forcing_mask: (batch, steps) true where the step after this token reads the
+                token, false where it reads the likeliest one in its place. None for true
+                everywhere, which takes one pass.
 
         Returns:
             logits (batch, steps, vocabulary), with copying log-probabilities; and the weights of
             the attention (batch, steps, time), or None.
         """
-        source, recurrent = self._read(inputs, lengths)
+        if teacher_forcing_mask is not None:
+            return self._unroll(inputs, lengths, targets, teacher_forcing_mask)
+        source, initial = self._encode(inputs, lengths)
         # In memory time first, as recurrent layers read.
-        embedded = self.embedding_dropout(self.embedding(before.T).transpose(0, 1))
-        decoded = self.decoder(embedded, recurrent, source.memory)
+        embedded = self.embedding(shift_right(targets).T).transpose(0, 1)
+        embedded = self.embedding_dropout(embedded)
+        decoded = self.decoder(embedded, initial, source.memory)
         return self._predict(decoded, embedded, source), decoded.weights
 
-    def run(
-        self, inputs: Tensor, lengths: Tensor, before: Tensor, truth: Tensor
+    @uncompiled
+    def _unroll(
+        self, inputs: Tensor, lengths: Tensor, targets: Tensor, teacher_forcing_mask: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """As `forward`, but reads the truth at some steps only, and what it wrote at the others.
-
-        Args:
-            inputs: as in `forward`.
-            lengths: as in `forward`.
-            before: as in `forward`; the first step reads it in any case.
-            truth: (batch, steps) where it is read.
-        """
+        """Step by step, as some tokens that are read depend on those predicted before."""
         source, state = self.start(inputs, lengths)
-        tokens = before[:, 0]
-        logits, weights = [], []
-        for step in range(before.shape[1]):
-            if step:
-                tokens = torch.where(truth[:, step], before[:, step], logits[-1].argmax(-1))
-            row, looked, state = self.step(tokens, state, source)
-            logits.append(row)
-            weights.append(looked)
-        looked = None if weights[0] is None else torch.stack(weights, 1)
-        return torch.stack(logits, 1), looked
+
+        def next_input(step: int, scores: TokenScores) -> Continuation:
+            likeliest = scores.logits.argmax(-1)
+            is_forced = teacher_forcing_mask[:, step]
+            return Continuation(torch.where(is_forced, targets[:, step], likeliest))
+
+        first = shift_right(targets)[:, 0]
+        steps = list(unroll(self, first, state, source, targets.shape[1], next_input))
+        weights = [scores.weights for scores in steps if scores.weights is not None]
+        logits = torch.stack([scores.logits for scores in steps], 1)
+        return logits, torch.stack(weights, 1) if weights else None
 
     def start(self, inputs: Tensor, lengths: Tensor) -> tuple[Source, DecoderState]:
-        """Reads sources, for `next`."""
-        source, recurrent = self._read(inputs, lengths)
-        return source, self.decoder.start(recurrent, source.memory)
+        """Encodes sources, and gives the state before the first `step`."""
+        source, initial = self._encode(inputs, lengths)
+        return source, self.decoder.init_state(initial, source.memory)
 
-    def next(
-        self, tokens: Tensor, state: DecoderState, memory: Source
-    ) -> tuple[Step, DecoderState]:
-        """Predicts the next token of each row; see `seqlab.nn.stepping.StepModel`.
+    def step(
+        self, inputs: Tensor, state: DecoderState, memory: Source
+    ) -> tuple[TokenScores, DecoderState]:
+        """Scores the next token of each row; see `seqlab.nn.decoding.unroll.Decoder`.
 
         Args:
-            tokens: (rows,) the last ones; rows are sentences, or sentence by sentence the same
-                number of beams.
+            inputs: (rows,) the last tokens; rows are sources, or source by source the same number
+                of outputs.
             state: from `start` or the step before.
             memory: from `start`.
         """
-        logits, weights, state = self.step(tokens, state, memory)
-        return Step(logits.float().log_softmax(-1), weights), state
-
-    def step(
-        self, tokens: Tensor, state: DecoderState, memory: Source
-    ) -> tuple[Tensor, Tensor | None, DecoderState]:
-        """As `next`, but logits (rows, vocabulary), with copying log-probabilities."""
-        embedded = self.embedding_dropout(self.embedding(tokens))
+        embedded = self.embedding_dropout(self.embedding(inputs))
         decoded, state = self.decoder.step(embedded, state, memory.memory)
-        beams = len(tokens) // len(memory.tokens)
-        by_sentence = decoded.each(lambda x: x.unflatten(0, (-1, beams)))
-        logits = self._predict(by_sentence, embedded.unflatten(0, (-1, beams)), memory)
-        return logits.flatten(0, 1), decoded.weights, state
+        copies = len(inputs) // len(memory.tokens)
+        by_source = decoded.map(lambda x: x.unflatten(0, (-1, copies)))
+        logits = self._predict(by_source, embedded.unflatten(0, (-1, copies)), memory)
+        return TokenScores(logits.flatten(0, 1), decoded.weights), state
 
-    def _read(self, inputs: Tensor, lengths: Tensor) -> tuple[Source, tuple[Tensor, ...]]:
+    def _encode(self, inputs: Tensor, lengths: Tensor) -> tuple[Source, tuple[State, ...]]:
         states, final, _ = self.reader(inputs, lengths)
         mask = valid_mask(lengths, states.shape[1])
         tokens = inputs if self.copy is None else self.copied_as[inputs]
-        return Source(self.decoder.remember(states, mask), tokens), self.bridge(final)
+        return Source(self.decoder.prepare_memory(states, mask), tokens), self.bridge(final)
 
-    def _predict(self, decoded: Decoded, embedded: Tensor, source: Source) -> Tensor:
+    def _predict(self, decoded: DecoderOutput, embedded: Tensor, source: Source) -> Tensor:
         """(batch, steps, vocabulary) logits, of all steps in one product."""
-        logits = self.output(self.dropout(decoded.readouts))
+        logits = self.output(self.dropout(decoded.outputs))
         if self.copy is None or decoded.contexts is None or decoded.weights is None:
             return logits
         features = torch.cat([decoded.contexts, decoded.states, embedded], -1)
@@ -226,7 +231,7 @@ class Seq2Seq(nn.Module):
         return CopyMixture(self.reader.output_size + self.decoder.hidden_size + embedding_dim)
 
 
-def tokens_before(targets: Tensor) -> Tensor:
+def shift_right(targets: Tensor) -> Tensor:
     """The token before each of `targets` (batch, steps): the begin token, then all but the last."""
     return F.pad(targets[:, :-1], (1, 0), value=BEGIN)
 

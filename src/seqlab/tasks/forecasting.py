@@ -120,9 +120,13 @@ class Forecasting(Task):
         training = stage == "train"
         # The likelihood of a path is that of each step given the true ones before it.
         by_chain = self.network.stepwise and self.network.head.spreads
-        forcing = self.forcing(self.global_step) if training else float(by_chain)
+        ratio = self.forcing(self.global_step) if training else float(by_chain)
         outcome = self.network(
-            batch.inputs, batch.lengths, batch.context, targets=batch.targets, forcing=forcing
+            batch.inputs,
+            batch.lengths,
+            batch.context,
+            targets=batch.targets,
+            teacher_forcing_ratio=ratio,
         )
         scaled = outcome.frame.scaled(batch.targets)
         missing = scaled.isnan()

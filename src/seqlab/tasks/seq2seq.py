@@ -12,8 +12,8 @@ from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
 from seqlab.errors import InputError, check_at_least, check_probability
 from seqlab.networks.search import Search
-from seqlab.networks.seq2seq import Seq2Seq, tokens_before
-from seqlab.nn.coverage import coverage_loss
+from seqlab.networks.seq2seq import Seq2Seq
+from seqlab.nn.attention.coverage import coverage_loss
 from seqlab.nn.masking import valid_mask
 from seqlab.nn.precision import at_least_single
 from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
@@ -100,26 +100,25 @@ class SequenceToSequence(Task):
         return Seq2SeqMeter(self.spec, brief=stage == "train", by_length=stage.startswith("test"))
 
     def measure(self, batch: Batch, stage: str) -> tuple[Tensor, Outcome]:
-        before = tokens_before(batch.targets)
-        truth = 1.0 if stage != "train" else self.forcing(self.global_step)
-        if truth >= 1:
-            logits, weights = self.network(batch.inputs, batch.lengths, before)
-        else:
-            read = torch.rand(before.shape, device=before.device, dtype=torch.float32) < truth
-            logits, weights = self.network.run(batch.inputs, batch.lengths, before, read)
+        ratio = 1.0 if stage != "train" else self.forcing(self.global_step)
+        mask = None
+        if ratio < 1:
+            drawn = torch.rand_like(batch.targets, dtype=torch.float32)
+            mask = drawn < ratio
+        logits, weights = self.network(batch.inputs, batch.lengths, batch.targets, mask)
         losses = self.losses(logits, batch)
         loss = losses.mean
         if self.coverage_weight and weights is not None:
             loss = loss + self.coverage_weight * coverage_loss(weights, valid_targets(batch)).mean()
         if stage == "train":
             return loss, Outcome(losses.log_loss.detach())
-        never = torch.zeros_like(before, dtype=torch.bool)
-        free, _ = self.network.run(batch.inputs, batch.lengths, before, never)
+        never = torch.zeros_like(batch.targets, dtype=torch.bool)
+        autoregressive, _ = self.network(batch.inputs, batch.lengths, batch.targets, never)
         search = self.greedy if stage == "val" else self.search
         found = search.run(self.network, batch.inputs, batch.lengths, self.spec.longest_target)
         return loss, Outcome(
             losses.log_loss,
-            free_loss=self.losses(free, batch).mean,
+            free_loss=self.losses(autoregressive, batch).mean,
             weights=weights,
             tokens=found.tokens[:, 0],
             lengths=found.lengths[:, 0],

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 
+from seqlab.nn.attention.additive_score import additive_scores, key_factors
+from seqlab.nn.decoding.decoder import AttentionDecoder
 from seqlab.nn.forward_backward import log_partition, unary_marginals
 from seqlab.nn.kernel_table import Kernel
 from seqlab.nn.kernels import (
+    additive_score,
+    attention_loop,
     cpu_rnn,
     forward_backward,
     fused,
@@ -46,4 +50,7 @@ KERNELS: Mapping[Hashable, tuple[Kernel, ...]] = {
         Kernel(fused_step.applies_wide, fused_step.run_lstm_wide),
         Kernel(fused_step.applies, fused_step.run_lstm),
     ),
+    additive_scores: (Kernel(additive_score.applies, additive_score.run),),
+    key_factors: (Kernel(additive_score.wants_factors, additive_score.exponentials),),
+    AttentionDecoder: (Kernel(attention_loop.applies, attention_loop.run),),
 }

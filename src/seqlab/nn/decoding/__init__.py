@@ -1,0 +1,1 @@
+"""Decoding: the recurrent decoder, how it is unrolled, and how its outputs are searched for."""
