@@ -129,6 +129,8 @@ def _constructor(config: DictConfig, part: str) -> Callable[..., Any]:
         for key in list(node):
             if key not in options:
                 del node[key]
+            elif node[key] == {}:  # an option of a group that makes nothing: task.decoder=direct
+                node[key] = None
         node["_target_"] = config.task[part]._target_
         node["_partial_"] = True
     return instantiate(node, "task")

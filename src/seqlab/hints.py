@@ -92,6 +92,8 @@ def unknown_key(error: BaseException) -> str | None:
         return None
     key = match[1].partition("@")[0]
     composed = _root(error)
+    if key in groups():
+        return f"{key} has no effect with the other options chosen here; leave it out"
     if "/" in key or composed is None:
         return f"{key} is not a config group{nearest(key, groups(), 'the groups are')}"
     keys = list(keys_of(composed))

@@ -53,8 +53,7 @@ def _make(values: Any, key: str) -> Any:
     # Hydra would turn dataclasses that it is handed into nodes, and says whatever goes wrong below
     # in its own words: it gets plain values, and Python the objects made of the nodes below.
     objects = {name: _make(v, f"{key}.{name}") for name, v in values.items() if _has_target(v)}
-    # An empty node, such as that of `task.decoder=direct`, makes nothing.
-    plain = {n: None if v == {} else v for n, v in values.items() if n not in objects}
+    plain = {name: value for name, value in values.items() if name not in objects}
     try:
         make = hydra_instantiate(plain | {"_partial_": True}, _convert_="all")
     except InstantiationException as error:

@@ -22,19 +22,25 @@ from seqlab.nn.distributions import Quantiles, Samples
 from seqlab.nn.recurrent.encoder import RecurrentEncoder
 from seqlab.nn.recurrent.gru import GRUCell
 from seqlab.nn.recurrent.lstm import LSTMCell
+from seqlab.nn.recurrent.variants import PeepholeLSTMCell
 from seqlab.nn.scaling import NORMALISERS
+from tests.networks.decoders import DECODERS
 
-DECODERS = ["direct", "recursive", "attention"]
 POINTS = ["mse", "quantile", "gaussian", "student_t"]
 SCALERS = [*NORMALISERS, "reversible"]
 SMALL = {"num_series": 5, "length": 140, "window": 24, "horizon": 4}
 
 
-def make(data, *, cell=GRUCell, bidirectional=False, **settings):
+def make(data, *, cell=GRUCell, bidirectional=False, decoder="direct", **settings):
     torch.manual_seed(0)
     encoder = partial(RecurrentEncoder, cell=cell, hidden_size=8, bidirectional=bidirectional)
     settings.setdefault("attention", AdditiveAttention)
-    network = Forecaster(data.spec, reader=partial(Reader, encoder=encoder), **settings).eval()
+    network = Forecaster(
+        data.spec,
+        reader=partial(Reader, encoder=encoder),
+        decoder=DECODERS[decoder] if isinstance(decoder, str) else decoder,
+        **settings,
+    ).eval()
     if network.affine is not None:
         torch.nn.init.normal_(network.affine.log_gain, std=0.3)
         torch.nn.init.normal_(network.affine.shift, std=0.3)
@@ -161,14 +167,72 @@ def test_forced_in_one_pass_equals_forced_step_by_step(decoder):
     data = Seasonal(**SMALL)
     network = make(data, decoder=decoder, head="gaussian")
     batch = batch_of(data)
-    whole = forecast(network, batch, targets=batch.targets, forcing=1.0)
+    whole = forecast(network, batch, targets=batch.targets, teacher_forcing_ratio=1.0)
     # Just below 1 it goes step by step, and reads the truth all the same.
-    stepwise = forecast(network, batch, targets=batch.targets, forcing=1 - 1e-9)
+    stepwise = forecast(network, batch, targets=batch.targets, teacher_forcing_ratio=1 - 1e-9)
     torch.testing.assert_close(stepwise.point(), whole.point(), atol=1e-4, rtol=1e-5)
     torch.testing.assert_close(stepwise.deviation, whole.deviation, atol=1e-4, rtol=1e-5)
     free = forecast(network, batch)
     torch.testing.assert_close(free.point()[:, 0], whole.point()[:, 0], atol=1e-4, rtol=1e-5)
     assert not torch.allclose(free.point()[:, -1], whole.point()[:, -1], atol=1e-3)
+
+
+VARIANTS = {
+    "lstm": {"cell": LSTMCell, "num_layers": 2},
+    "wide": {"cell": PeepholeLSTMCell, "hidden_size": 12},
+    "before": {"attention_position": "before", "coverage": True},
+    "fed": {"attention_position": "after", "input_feeding": True},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@torch.no_grad()
+def test_any_decoder_is_teacher_forced_in_one_pass_as_step_by_step(variant):
+    data = Seasonal(**SMALL)
+    decoder = partial(DECODERS["attention"], **VARIANTS[variant])
+    network = make(data, decoder=decoder, head="gaussian")
+    batch = batch_of(data)
+    whole = forecast(network, batch, targets=batch.targets, teacher_forcing_ratio=1.0)
+    steps = forecast(network, batch, targets=batch.targets, teacher_forcing_ratio=1 - 1e-9)
+    torch.testing.assert_close(steps.point(), whole.point(), atol=1e-4, rtol=1e-5)
+    paths = forecast(network, batch, num_samples=3)
+    assert paths.values.shape == (3, *batch.targets.shape)
+
+
+@torch.no_grad()
+def test_autoregressive_forecast_by_a_loop():
+    """Against steps of the decoder that are written out, where a value is fed back as it is."""
+    data = Sines(**SMALL)
+    network = make(data, decoder="attention", normaliser="none")
+    batch = batch_of(data)
+    horizon, decoder = network.horizon, network.horizon.decoder
+    states, _, _ = network.reader(batch.inputs.float(), batch.lengths)
+    memory = decoder.prepare_memory(states, torch.ones(states.shape[:2]).bool())
+    linear = horizon.bridge.maps[0][0][0]
+    state = decoder.init_state(((torch.tanh(linear(states[:, -1])),),), memory)
+    value, values = batch.inputs[:, -1].float(), []
+    for _ in range(4):
+        output, state = decoder.step(value, state, memory)
+        value = horizon.output(output.outputs)
+        values.append(value)
+    expected = torch.stack(values, 1).to(batch.targets.dtype)
+    torch.testing.assert_close(forecast(network, batch).point(), expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_teacher_forcing_in_part_reads_each_value_or_the_forecast(monkeypatch):
+    """Half forced: each window's steps equal one of the two ways to continue."""
+    data = Sines(**SMALL)
+    network = make(data, decoder="recursive")
+    batch = batch_of(data)
+    draws = iter([torch.tensor([[x]]).repeat(6, 1) for x in (0.9, 0.1, 0.9)])
+    monkeypatch.setattr(torch, "rand", lambda *size, **_: next(draws))
+    found = forecast(network, batch, targets=batch.targets, teacher_forcing_ratio=0.5).point()
+    # Step 2 read its own forecast of step 1, step 3 the true value of step 2, step 4 its own.
+    read = torch.stack([found[:, 0], batch.targets[:, 1], found[:, 2], found[:, 3]], 1)
+    monkeypatch.undo()
+    expected = forecast(network, batch, targets=read, teacher_forcing_ratio=1.0).point()
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("decoder", ["recursive", "attention"])
@@ -178,7 +242,7 @@ def test_a_decoder_forced_with_its_own_forecast_repeats_it(decoder):
     network = make(data, decoder=decoder)
     batch = batch_of(data)
     free = forecast(network, batch).point()
-    forced = forecast(network, batch, targets=free, forcing=1.0).point()
+    forced = forecast(network, batch, targets=free, teacher_forcing_ratio=1.0).point()
     torch.testing.assert_close(forced, free, atol=1e-5, rtol=1e-5)
 
 
@@ -249,7 +313,7 @@ def test_missing_values_are_left_out_and_told_apart_from_zero(decoder):
     network = make(data, decoder=decoder, head="gaussian")
     batch = data.split("train").batch(torch.arange(10))
     assert batch.inputs.isnan().any()
-    settings = {"targets": batch.targets, "forcing": 1.0}
+    settings = {"targets": batch.targets, "teacher_forcing_ratio": 1.0}
     outcome = network(batch.inputs, batch.lengths, batch.context, **settings)
     found = outcome.frame.in_units(outcome.forecast).point()
     assert found.isfinite().all()
@@ -301,7 +365,6 @@ def test_the_scaler_is_in_the_checkpoint():
     ("kind", "settings", "match"),
     [
         (Sines, {"decoder": "attention", "attention": None}, "model/attention=additive"),
-        (Sines, {"decoder": "beam"}, r"task\.decoder"),
         (Sines, {"normaliser": "z"}, r"task\.normaliser"),
         (Sines, {"log": True}, r"task\.log=true.*series '\d+' at \d+ is -"),
         (Sines, {"head": "negative_binomial", "normaliser": "mean"}, r"series '\d+' at \d+ is "),

@@ -9,11 +9,12 @@ from seqlab.data.vocabulary import BEGIN, END, UNKNOWN
 from seqlab.errors import InputError
 from seqlab.networks.reader import Reader
 from seqlab.networks.search import Search, score
-from seqlab.networks.seq2seq import Seq2Seq, tokens_before
+from seqlab.networks.seq2seq import Seq2Seq, shift_right
 from seqlab.nn.attention import AdditiveAttention, GeneralAttention, MultiheadAttention
-from seqlab.nn.decoder import Decoder
+from seqlab.nn.decoding.decoder import AttentionDecoder
 from seqlab.nn.recurrent.encoder import RecurrentEncoder
 from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.lru import LRUCell
 from seqlab.nn.recurrent.lstm import LSTMCell
 from seqlab.nn.recurrent.rnn import RNNCell
 
@@ -43,7 +44,7 @@ def build(
     network = Seq2Seq(
         DATA.spec,
         reader=partial(Reader, encoder=encoder, embedding_dim=6),
-        decoder=partial(Decoder, **{"hidden_size": 8, **(decoder or {})}),
+        decoder=partial(AttentionDecoder, **{"cell": LSTMCell, "hidden_size": 8, **(decoder or {})}),
         attention=attention,
         embedding_dim=embedding_dim,
         **options,
@@ -70,7 +71,7 @@ OPTIONS = [
     ("layer", "directions", "layers", "cell", "decoder_layers"),
     [
         (layer, directions, 2, cell, layers)
-        for layer, cell in product([RNNCell, GRUCell, LSTMCell], ["rnn", "gru", "lstm"])
+        for layer, cell in product([RNNCell, LSTMCell], [RNNCell, GRUCell, LSTMCell, LRUCell])
         for directions, layers in ((1, 3), (2, 1))
     ],
 )
@@ -82,7 +83,7 @@ def test_any_encoder_meets_any_decoder(layer, directions, layers, cell, decoder_
         size=5,
         decoder={"cell": cell, "num_layers": decoder_layers},
     )
-    logits, weights = network(BATCH.inputs, BATCH.lengths, tokens_before(BATCH.targets))
+    logits, weights = network(BATCH.inputs, BATCH.lengths, BATCH.targets)
     assert logits.shape == (*BATCH.targets.shape, DATA.spec.output_size)
     assert weights.shape == (*BATCH.targets.shape, BATCH.inputs.shape[1])
 
@@ -94,9 +95,9 @@ def test_forced_score_is_the_sum_of_stepwise_log_probabilities(options):
     memory, state = network.start(BATCH.inputs, BATCH.lengths)
     total, last = torch.zeros(len(BATCH)), torch.full((len(BATCH),), BEGIN)
     for step in range(BATCH.targets.shape[1]):
-        output, state = network.next(last, state, memory)
+        output, state = network.step(last, state, memory)
         last = BATCH.targets[:, step]
-        each = output.log_probs.gather(1, last[:, None]).squeeze(1)
+        each = output.log_probs().gather(1, last[:, None]).squeeze(1)
         total += torch.where(step < BATCH.target_lengths, each, 0)
     torch.testing.assert_close(found, total, atol=1e-5, rtol=1e-5)
 
@@ -160,17 +161,31 @@ def test_a_wide_beam_finds_the_best_of_all_targets():
             assert tuple(found.tokens[sentence, rank, :size].tolist()) == space[row]
 
 
-def test_reading_the_truth_always_is_the_whole_pass_and_never_is_greedy():
+@pytest.mark.parametrize("options", OPTIONS)
+def test_teacher_forcing_always_is_the_whole_pass_and_never_is_autoregressive(options):
+    network = build(**options)
+    case = BATCH.inputs, BATCH.lengths
+    always, _ = network(*case, BATCH.targets, torch.ones_like(BATCH.targets).bool())
+    whole, _ = network(*case, BATCH.targets)
+    torch.testing.assert_close(always, whole, atol=1e-5, rtol=1e-5)
+    never, _ = network(*case, BATCH.targets, torch.zeros_like(BATCH.targets).bool())
+    forced, _ = network(*case, never.argmax(-1))
+    torch.testing.assert_close(never, forced, atol=1e-5, rtol=1e-5)
+
+
+def test_teacher_forcing_in_part_reads_the_token_where_the_mask_is_true():
     network = build()
-    before = tokens_before(BATCH.targets)
-    always, _ = network.run(BATCH.inputs, BATCH.lengths, before, torch.ones_like(before).bool())
-    torch.testing.assert_close(
-        always, network(BATCH.inputs, BATCH.lengths, before)[0], atol=1e-5, rtol=1e-5
-    )
-    never, _ = network.run(BATCH.inputs, BATCH.lengths, before, torch.zeros_like(before).bool())
-    written = never.argmax(-1)
-    fed, _ = network(BATCH.inputs, BATCH.lengths, tokens_before(written))
-    torch.testing.assert_close(never, fed, atol=1e-5, rtol=1e-5)
+    mask = torch.rand(BATCH.targets.shape, generator=torch.Generator().manual_seed(1)) < 0.5
+    found, weights = network(BATCH.inputs, BATCH.lengths, BATCH.targets, mask)
+    read = torch.where(mask, BATCH.targets, found.argmax(-1))
+    expected, expected_weights = network(BATCH.inputs, BATCH.lengths, read)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(weights, expected_weights, atol=1e-5, rtol=1e-5)
+
+
+def test_targets_are_shifted_right_behind_the_begin_token():
+    targets = torch.tensor([[5, 6, END], [7, END, 0]])
+    assert shift_right(targets).tolist() == [[BEGIN, 5, 6], [BEGIN, 7, END]]
 
 
 def test_sharing_and_tying_share_one_matrix():
@@ -183,6 +198,7 @@ def test_sharing_and_tying_share_one_matrix():
     ("options", "named"),
     [
         ({"copy": True, "attention": None}, "model/attention"),
+        ({"decoder": {"attention_position": "none"}}, "leaves the attention without effect"),
         ({"share_embeddings": True, "embedding_dim": 5}, "model.embedding_dim=6"),
         ({"attention": partial(MultiheadAttention, num_heads=3)}, "num_heads=3"),
     ],

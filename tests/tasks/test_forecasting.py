@@ -15,15 +15,17 @@ from seqlab.nn.recurrent.gru import GRUCell
 from seqlab.tasks.forecasting import Forecasting
 from seqlab.tasks.schedules import constant
 from tests.conftest import SHORT
+from tests.networks.decoders import DECODERS
 
 SMALL = {"num_series": 4, "length": 110, "window": 16, "horizon": 4}
 TINY = ("data.num_series=6", "data.length=200", "model.encoder.hidden_size=8", "task.num_samples=5")
 
 
-def task_of(data, task=None, **settings):
+def task_of(data, task=None, decoder="direct", **settings):
     torch.manual_seed(0)
     encoder = partial(RecurrentEncoder, cell=GRUCell, hidden_size=6)
-    network = Forecaster(data.spec, reader=partial(Reader, encoder=encoder), **settings)
+    reader = partial(Reader, encoder=encoder)
+    network = Forecaster(data.spec, reader=reader, decoder=DECODERS[decoder], **settings)
     return Forecasting(
         network=network,
         spec=data.spec,
@@ -118,7 +120,7 @@ def test_teacher_forcing_follows_its_schedule():
     network = task.network
 
     def listen(module, arguments, named):
-        asked.append(named.get("forcing"))
+        asked.append(named.get("teacher_forcing_ratio"))
 
     network.register_forward_pre_hook(listen, with_kwargs=True)
     for stage in ("train", "val"):

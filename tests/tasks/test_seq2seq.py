@@ -14,9 +14,10 @@ from seqlab.networks.reader import Reader
 from seqlab.networks.search import Search
 from seqlab.networks.seq2seq import Seq2Seq
 from seqlab.nn.attention import GeneralAttention
-from seqlab.nn.decoder import Decoder
+from seqlab.nn.decoding.decoder import AttentionDecoder
 from seqlab.nn.recurrent.encoder import RecurrentEncoder
 from seqlab.nn.recurrent.gru import GRUCell
+from seqlab.nn.recurrent.lstm import LSTMCell
 from seqlab.tasks.schedules import constant
 from seqlab.tasks.seq2seq import SequenceToSequence
 from seqlab.tasks.seq2seq_meter import Outcome, Seq2SeqMeter
@@ -29,7 +30,7 @@ def build(data=DATA, attention=GeneralAttention, **options):
     network = Seq2Seq(
         data.spec,
         reader=partial(Reader, encoder=partial(RecurrentEncoder, cell=GRUCell, hidden_size=12)),
-        decoder=partial(Decoder, hidden_size=12),
+        decoder=partial(AttentionDecoder, cell=LSTMCell, hidden_size=12),
         attention=attention,
     )
     return SequenceToSequence(
@@ -75,13 +76,13 @@ def test_scheduled_sampling_reads_what_it_wrote_as_often_as_it_is_told(monkeypat
     task = build(forcing="linear", forcing_start=1.0, forcing_end=0.25, forcing_steps=10)
     batch = DATA.split("train").batch(torch.arange(64))
     shares = []
-    run = task.network.run
 
-    def spy(inputs, lengths, before, truth):
-        shares.append(truth.float().mean().item())
-        return run(inputs, lengths, before, truth)
+    def spy(module, arguments):
+        *_, mask = arguments
+        if mask is not None:
+            shares.append(mask.float().mean().item())
 
-    monkeypatch.setattr(task.network, "run", spy)
+    task.network.register_forward_pre_hook(spy)
     steps = iter([0, 4, 10, 50])
     monkeypatch.setattr(type(task), "global_step", property(lambda self: next(steps)))
     for _ in range(4):
