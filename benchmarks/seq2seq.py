@@ -23,9 +23,9 @@ from torch.nn import functional as F
 from seqlab.data.spec import Spec
 from seqlab.networks.reader import Reader
 from seqlab.networks.search import Search
-from seqlab.networks.seq2seq import Seq2Seq, tokens_before
+from seqlab.networks.seq2seq import Seq2Seq, shift_right
 from seqlab.nn.attention import AdditiveAttention, GeneralAttention
-from seqlab.nn.decoder import Decoder
+from seqlab.nn.decoding.decoder import AttentionDecoder
 from seqlab.nn.recurrent.encoder import RecurrentEncoder
 from seqlab.nn.recurrent.lstm import LSTMCell
 
@@ -48,7 +48,7 @@ def network(
     return Seq2Seq(
         spec,
         reader=partial(Reader, encoder=encoder, embedding_dim=embedding),
-        decoder=partial(Decoder, hidden_size=hidden, **decoder),
+        decoder=partial(AttentionDecoder, cell=LSTMCell, hidden_size=hidden, **decoder),
         attention=attention,
         embedding_dim=embedding,
     )
@@ -57,7 +57,7 @@ def network(
 def training_step(model, inputs, lengths, targets):
     def run():
         model.zero_grad()
-        logits, _ = model(inputs, lengths, tokens_before(targets))
+        logits, _ = model(inputs, lengths, targets)
         F.cross_entropy(logits.flatten(0, 1), targets.flatten()).backward()
 
     return run
@@ -75,9 +75,10 @@ class Recurrences(nn.Module):
         self.encoder, self.decoder = (nn.LSTM(HIDDEN, HIDDEN, batch_first=True) for _ in range(2))
         self.output = nn.Linear(HIDDEN, VOCABULARY) if output else nn.Identity()
 
-    def forward(self, inputs, lengths, before):
+    def forward(self, inputs, lengths, targets):
         _, state = self.encoder(self.source(inputs))
-        return self.output(self.decoder(self.target(before), state)[0]), None
+        embedded = self.target(shift_right(targets))
+        return self.output(self.decoder(embedded, state)[0]), None
 
 
 class TidyLoop(nn.Module):
@@ -95,13 +96,13 @@ class TidyLoop(nn.Module):
         self.score = nn.Linear(HIDDEN, 1, bias=False)
         self.output = nn.Linear(HIDDEN, VOCABULARY)
 
-    def forward(self, inputs, lengths, before):
+    def forward(self, inputs, lengths, targets):
         states, (hidden, cell) = self.encoder(self.source(inputs))
         hidden, cell = hidden[0], cell[0]
-        keys, embedded = self.key(states), self.target(before)
+        keys, embedded = self.key(states), self.target(shift_right(targets))
         outputs = []
         barred = torch.arange(inputs.shape[1]) >= lengths[:, None]
-        for step in range(before.shape[1]):
+        for step in range(targets.shape[1]):
             scores = self.score(torch.tanh(keys + self.query(hidden)[:, None])).squeeze(-1)
             weights = scores.masked_fill(barred, float("-inf")).softmax(-1)
             context = (weights[:, None] @ states).squeeze(1)

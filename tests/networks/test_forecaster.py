@@ -225,7 +225,7 @@ def test_teacher_forcing_in_part_reads_each_value_or_the_forecast(monkeypatch):
     data = Sines(**SMALL)
     network = make(data, decoder="recursive")
     batch = batch_of(data)
-    draws = iter([torch.tensor([[x]]).repeat(6, 1) for x in (0.9, 0.1, 0.9)])
+    draws = iter([torch.tensor([[x]]).repeat(6, 1) for x in (0.9, 0.1, 0.9, 0.9)])
     monkeypatch.setattr(torch, "rand", lambda *size, **_: next(draws))
     found = forecast(network, batch, targets=batch.targets, teacher_forcing_ratio=0.5).point()
     # Step 2 read its own forecast of step 1, step 3 the true value of step 2, step 4 its own.

@@ -44,7 +44,9 @@ def build(
     network = Seq2Seq(
         DATA.spec,
         reader=partial(Reader, encoder=encoder, embedding_dim=6),
-        decoder=partial(AttentionDecoder, **{"cell": LSTMCell, "hidden_size": 8, **(decoder or {})}),
+        decoder=partial(
+            AttentionDecoder, **{"cell": LSTMCell, "hidden_size": 8, **(decoder or {})}
+        ),
         attention=attention,
         embedding_dim=embedding_dim,
         **options,

@@ -123,7 +123,10 @@ class Forecaster(nn.Module):
                 size, channels=self.channels, decoder=decoder, attention=attention, **sizes
             )
         )
-        attends = self.stepwise and self.horizon.decoder.attention is not None
+        attends = (
+            isinstance(self.horizon, AutoregressiveHorizon)
+            and self.horizon.decoder.attention is not None
+        )
         directions = self.reader.encoder.directions
         self.pooling = make_pooling(pooling, None if attends else attention, size, directions)
         self.dropout = nn.Dropout(dropout)
@@ -169,7 +172,12 @@ class Forecaster(nn.Module):
             start = self.horizon.context(states, mask, summary, history.before, future)
             truth = None if targets is None else frame.scaled(targets)
             forecast, weights = self._decode(
-                self.horizon, start, frame, truth, teacher_forcing_ratio, num_samples
+                self.horizon,
+                start,
+                frame,
+                truth=truth,
+                teacher_forcing_ratio=teacher_forcing_ratio,
+                num_samples=num_samples,
             )
         if self.head.counts:
             # A count's likelihood is that of its own units.
@@ -242,6 +250,7 @@ class Forecaster(nn.Module):
         horizon: AutoregressiveHorizon,
         start: DecoderContext,
         frame: Frame,
+        *,
         truth: Tensor | None,
         teacher_forcing_ratio: float,
         num_samples: int,

@@ -93,7 +93,9 @@ class AutoregressiveHorizon(nn.Module):
         memory = self.decoder.prepare_memory(states, mask)
         return DecoderContext(memory, self.bridge((summary[None],)), before, future)
 
-    def teacher_forced(self, start: DecoderContext, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+    def teacher_forced(
+        self, start: DecoderContext, targets: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
         """All steps in one pass, each reading the true value before it.
 
         Args:
@@ -144,7 +146,15 @@ class AutoregressiveHorizon(nn.Module):
             value = next_value(step, raws[-1])
             return None if step + 1 == self.horizon else Continuation(inputs(value, step + 1))
 
-        first = inputs(before, 0)
-        outputs = list(unroll(self.decoder, first, state, start.memory, self.horizon, next_input))
+        outputs = list(
+            unroll(
+                self.decoder,
+                inputs(before, 0),
+                state,
+                start.memory,
+                steps=self.horizon,
+                next_input=next_input,
+            )
+        )
         weights = [output.weights for output in outputs if output.weights is not None]
         return torch.stack(raws, dim=1), torch.stack(weights, dim=1) if weights else None

@@ -161,7 +161,8 @@ class Seq2Seq(nn.Module):
             return Continuation(torch.where(is_forced, targets[:, step], likeliest))
 
         first = shift_right(targets)[:, 0]
-        steps = list(unroll(self, first, state, source, targets.shape[1], next_input))
+        count = targets.shape[1]
+        steps = list(unroll(self, first, state, source, steps=count, next_input=next_input))
         weights = [scores.weights for scores in steps if scores.weights is not None]
         logits = torch.stack([scores.logits for scores in steps], 1)
         return logits, torch.stack(weights, 1) if weights else None

@@ -135,5 +135,5 @@ def test_a_coverage_penalty_needs_attention():
             scores, state = super().step(inputs, state, memory)
             return scores._replace(weights=None), state
 
-    with pytest.raises(InputError, match="coverage_penalty=0.5 needs a decoder with attention"):
+    with pytest.raises(InputError, match=r"coverage_penalty=0\.5 needs a decoder with attention"):
         search(Blind(5), limits(max_length=3), beam_size=2, coverage_penalty=0.5)

@@ -157,9 +157,7 @@ def test_output_sequences_of_a_source_share_its_memory(attention, options):
         state = decoder.init_state(initial, memory)
         _, state = decoder.step(inputs[:, copy], state, memory)
         alone, _ = decoder.step(inputs[:, 2 + copy], state, memory)
-        torch.testing.assert_close(
-            alone.outputs, together.outputs[copy::2], atol=1e-10, rtol=1e-10
-        )
+        torch.testing.assert_close(alone.outputs, together.outputs[copy::2], atol=1e-10, rtol=1e-10)
 
 
 def test_step_by_the_equations():

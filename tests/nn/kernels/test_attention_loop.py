@@ -72,17 +72,21 @@ def gradients(decoder, case, weights):
 @pytest.mark.parametrize(("cell", "attention", "loop"), CASES)
 @settings(max_examples=5, deadline=None)
 @given(
-    batch=st.integers(1, 4),
-    time=st.integers(1, 7),
-    steps=st.integers(1, 5),
+    sizes=st.fixed_dictionaries(
+        {
+            "batch": st.integers(1, 4),
+            "time": st.integers(1, 7),
+            "steps": st.integers(1, 5),
+            "seed": st.integers(0, 1000),
+        }
+    ),
     readout_size=st.sampled_from([None, 2]),
-    seed=st.integers(0, 1000),
 )
-def test_kernel_equals_the_definition(cell, attention, loop, batch, time, steps, readout_size, seed):
+def test_kernel_equals_the_definition(cell, attention, loop, sizes, readout_size):
     if not loop[1] and readout_size == 2:
         readout_size = 0
     decoder = make(cell, attention, loop, readout_size=readout_size)
-    case = random_inputs(decoder, batch=batch, time=time, steps=steps, seed=seed)
+    case = random_inputs(decoder, **sizes)
     assert applies(decoder, case)
     with kernels_off():
         expected = run(decoder, *case)
@@ -168,9 +172,9 @@ def test_reference_takes_no_kernel_and_has_gradients_of_gradients():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_computes_inside_in_full_precision(dtype):
     decoder = make(LSTMCell, AdditiveAttention, LOOPS[1]).float()
-    case = random_inputs(decoder)
-    inputs, initial, keys = case[0].float(), ((case[1][0][0].float(), case[1][0][1].float()),), case[2].float()
-    expected = run(decoder, inputs, initial, keys, case[3])
+    inputs, (initial,), keys, mask = random_inputs(decoder)
+    case = inputs.float(), (tuple(part.float() for part in initial),), keys.float(), mask
+    expected = run(decoder, *case)
     with torch.autocast("cpu", dtype=dtype):
-        found = run(decoder, inputs, initial, keys, case[3])
+        found = run(decoder, *case)
     torch.testing.assert_close(found.outputs.float(), expected.outputs, atol=0.05, rtol=0.05)

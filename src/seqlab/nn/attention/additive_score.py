@@ -32,6 +32,6 @@ def additive_scores(
 def key_factors(
     keys: Float[Tensor, "batch time size"],
 ) -> Float[Tensor, "batch time size"] | None:
-    """What the kernel of `additive_scores` needs of the keys, once for all queries; None if none."""
+    """What the kernel of `additive_scores` needs of the keys once; None without a kernel."""
     kernel = kernel_of(key_factors, keys)
     return None if kernel is None else kernel(keys)

@@ -120,7 +120,7 @@ def beam_search(
         return Continuation(last.flatten(), (places[:, None] * old + parents).flatten(), sources)
 
     first = torch.full((sentences,), constraints.begin, device=device)
-    for _ in unroll(decoder, first, state, memory, width + 1, advance):
+    for _ in unroll(decoder, first, state, memory, steps=width + 1, next_input=advance):
         pass
     best = Hypotheses(*(part[:, : options.n_best] for part in found))
     return best._replace(tokens=best.tokens[..., : int(best.lengths.max())])

@@ -112,13 +112,17 @@ class AttentionDecoder(nn.Module):
             RecurrentLayer(size, hidden_size, cell=cell, kernel=kernel)
             for size in [first] + [hidden_size] * (num_layers - 1)
         )
-        self.state_sizes: tuple[int, ...] = self.layers[0].cell.state_sizes  # type: ignore[union-attr]
+        self.state_sizes = self.recurrent_layers()[0].cell.state_sizes
         self.kernel: KernelChoice = kernel
         self.dropout = nn.Dropout(dropout)
         self.coverage = None
         if coverage and self.attention is not None:
             size = self.attention.prepare(torch.zeros(1, 1, key_size)).keys.numel()
             self.coverage = nn.Parameter(torch.zeros(size))
+
+    def recurrent_layers(self) -> list[RecurrentLayer]:
+        """The layers, the one that reads the inputs first."""
+        return list(self.layers)  # type: ignore[arg-type]  # a ModuleList holds any module
 
     def prepare_memory(
         self, keys: Float[Tensor, "batch time key_size"], mask: Bool[Tensor, "batch time"]
@@ -170,7 +174,9 @@ class AttentionDecoder(nn.Module):
         parts = [part for part in (inputs, context, state.output) if part is not None]
         hidden = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
         layers = []
-        for number, (layer, before) in enumerate(zip(self.layers, state.layers, strict=True)):
+        for number, (layer, before) in enumerate(
+            zip(self.recurrent_layers(), state.layers, strict=True)
+        ):
             hidden = self.dropout(hidden) if number else hidden
             hidden, after = layer.step(hidden, before)
             layers.append(after)
@@ -211,7 +217,9 @@ class AttentionDecoder(nn.Module):
     ) -> DecoderOutput:
         """All steps at once, where no cell reads what an attention or readout computed."""
         hidden = inputs
-        for number, (layer, before) in enumerate(zip(self.layers, initial, strict=True)):
+        for number, (layer, before) in enumerate(
+            zip(self.recurrent_layers(), initial, strict=True)
+        ):
             hidden = self.dropout(hidden) if number else hidden
             hidden, _ = layer(hidden, None, before, need_state=False)
         context = weights = None
@@ -221,15 +229,14 @@ class AttentionDecoder(nn.Module):
 
     def _attend(self, query: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor]:
         """Attends from each row to its source."""
-        assert self.attention is not None  # the caller has asked
-        assert memory.prepared is not None
         prepared, mask = memory
+        assert self.attention is not None  # the caller has asked
+        assert prepared is not None
         if self.coverage is not None and state.coverage is not None:
             copies = len(query) // len(mask)
             if copies > 1:  # the output sequences of a source have covered different positions
                 index = torch.arange(len(mask), device=mask.device).repeat_interleave(copies)
-                prepared, mask = memory.select(index)
-                assert prepared is not None
+                prepared, mask = prepared.select(index), mask[index]
             prepared = shift_by_coverage(prepared, state.coverage, self.coverage)
         context, weights = self.attention.attend(
             query.unflatten(0, (len(mask), -1)), prepared, mask[:, None]

@@ -160,7 +160,7 @@ def _decode(
         return Continuation(chosen[alive], alive, alive) if len(alive) else None
 
     first = torch.full((sentences,), constraints.begin, device=device)
-    for _ in unroll(decoder, first, state, memory, width + 1, advance):
+    for _ in unroll(decoder, first, state, memory, steps=width + 1, next_input=advance):
         pass
     longest = int(ends.max())
     steps = torch.arange(longest, device=device)

@@ -60,6 +60,7 @@ def unroll(
     first: Tensor,
     state: S,
     memory: M,
+    *,
     steps: int,
     next_input: Callable[[int, O], Continuation | None],
 ) -> Iterator[O]:

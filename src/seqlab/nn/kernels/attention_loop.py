@@ -67,7 +67,7 @@ def applies(
         and decoder.coverage is None
         and not (decoder.input_feeding and decoder.readout is None)
         and type(decoder.attention) in SCORES
-        and loop_cell(decoder.layers[0].cell) is not None
+        and loop_cell(decoder.recurrent_layers()[0].cell) is not None
         and not torch.compiler.is_compiling()
     )
 
@@ -76,7 +76,7 @@ def run(
     decoder: AttentionDecoder, inputs: Tensor, initial: tuple[State, ...], memory: Memory
 ) -> DecoderOutput:
     """What `decoder(inputs, initial, memory)` returns."""
-    cell_module: Any = decoder.layers[0].cell
+    cell_module = decoder.recurrent_layers()[0].cell
     cell, attention, prepared = loop_cell(cell_module), decoder.attention, memory.prepared
     assert cell is not None  # `applies` has asked for all three
     assert attention is not None
