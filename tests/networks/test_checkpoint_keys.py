@@ -28,17 +28,43 @@ def network_of(overrides):
     return build_network(config, build_data(config).spec)
 
 
-@pytest.mark.parametrize("name", [name for name in OLD if name.startswith("classifier")])
-def test_classifiers(name):
-    old = OLD[name]
+def loaded(old):
+    """An old network as this version has it."""
     network = network_of(old["overrides"])
     weights = {
         key.removeprefix("network."): x for key, x in current_keys(old["state_dict"]).items()
     }
     network.load_state_dict(weights)
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", [name for name in OLD if name.startswith("classifier")])
+def test_classifiers(name):
+    old = OLD[name]
     with torch.no_grad():
-        outputs, _ = network.eval()(old["inputs"], old["lengths"])
+        outputs, _ = loaded(old)(old["inputs"], old["lengths"])
     torch.testing.assert_close(outputs, old["outputs"], atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["seq2seq_lstm_luong", "seq2seq_gru_bahdanau", "seq2seq_rnn_plain"]
+)
+def test_seq2seq(name):
+    old = OLD[name]
+    network = loaded(old)
+    with torch.no_grad():
+        outputs, _ = network(old["inputs"], old["lengths"], old["targets"])
+    torch.testing.assert_close(outputs, old["outputs"], atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in OLD if name.startswith("forecaster")])
+def test_forecasters(name):
+    old = OLD[name]
+    network = loaded(old)
+    with torch.no_grad():
+        outcome = network(old["inputs"].double(), old["lengths"])
+    found = outcome.forecast.point().to(old["outputs"].dtype)
+    torch.testing.assert_close(found, old["outputs"], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("model", ["lstm", "gru", "rnn", "peephole_lstm", "min_gru", "lru", "tcn"])
@@ -70,3 +96,10 @@ def test_training_does_not_go_on_where_there_are_other_weights(tmp_path):
     check_fits(path, module)
     with pytest.raises(InputError, match="its training cannot go on"):
         check_goes_on(path, module)
+
+
+def test_a_decoder_behind_a_linear_unit_is_refused(tmp_path):
+    """It started from the unit's complex state, and starts from its output now."""
+    path, module = saved(tmp_path, "seq2seq_lru")
+    with pytest.raises(InputError, match=r"another architecture \(network\.bridge"):
+        check_fits(path, module)

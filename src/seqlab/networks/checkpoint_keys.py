@@ -22,6 +22,12 @@ _RENAMED = [
     # b8eaa09: cells had names of their own for their matrices.
     (rf"{_LAYER}\.cell\.input_weight", r"\1.cell.weight_ih"),
     (rf"{_LAYER}\.cell\.recurrent_weight", r"\1.cell.weight_hh"),
+    # b8eaa09: the decoder of seq2seq held PyTorch's layers.
+    (r"(.*\bdecoder\.layers\.\d+)\.(\w+)_l0", r"\1.cell.\2"),
+    # b8eaa09: the forecaster had a decoder of its own, a GRU.
+    (r"(.*\bhorizon)\.recurrence\.rnn\.(\w+)_l0", r"\1.decoder.layers.0.cell.\2"),
+    (r"(.*\bhorizon)\.attention\.(.+)", r"\1.decoder.attention.\2"),
+    (r"(.*\bhorizon)\.bridge\.(\w+)", r"\1.bridge.maps.0.0.0.\2"),
 ]
 
 

@@ -105,13 +105,13 @@ class AttentionDecoder(nn.Module):
             readout_size = hidden_size
         if attention is None and readout_size == hidden_size:  # a readout would add nothing
             readout_size = 0
-        self.readout = nn.Linear(features, readout_size) if readout_size else None
         self.output_size = readout_size or features
         first = input_size + key_size * self.attends_before + self.output_size * self.input_feeding
         self.layers = nn.ModuleList(
             RecurrentLayer(size, hidden_size, cell=cell, kernel=kernel)
             for size in [first] + [hidden_size] * (num_layers - 1)
         )
+        self.readout = nn.Linear(features, readout_size) if readout_size else None
         self.state_sizes = self.recurrent_layers()[0].cell.state_sizes
         self.kernel: KernelChoice = kernel
         self.dropout = nn.Dropout(dropout)
