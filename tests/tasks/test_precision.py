@@ -105,6 +105,29 @@ def test_two_steps_in_every_precision(case, precision):
             assert task.network(batch.inputs, batch.lengths)[0].isfinite().all()
 
 
+# What is chosen, forecast or drawn from numbers that are none.
+UNDEFINED = ("classes", "tags, crf", "pairs, beam", "pairs, sample", "regression")
+UNDEFINED += ("mse, recursive", "quantile, direct", "student_t, recursive")
+UNDEFINED += ("negative_binomial, recursive",)
+
+
+@pytest.mark.parametrize("case", UNDEFINED)
+def test_outputs_that_are_no_numbers_end_no_test_and_stay_so(case):
+    prepare(0)
+    config = composed(*CASES[case])
+    data = build_data(config)
+    task = build_task(config, build_network(config, data.spec), data.spec)
+    trainer = build_trainer(config)
+    with torch.no_grad():
+        for parameter in task.network.parameters():
+            parameter.fill_(torch.nan)
+    with pytest.warns(UserWarning, match="not finite: test/loss") as told:
+        (scores, *_) = trainer.test(task, data, verbose=False)
+    assert sum("not finite" in str(warning.message) for warning in told) == 1
+    assert np.isnan(scores["test/loss"])
+    assert not np.isfinite(scores[f"test/{data.spec.metric}"])
+
+
 @pytest.fixture(scope="module")
 def thousand(tmp_path_factory):
     """A series of 1000 ± 2, which bfloat16 cannot tell apart."""

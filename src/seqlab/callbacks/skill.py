@@ -52,7 +52,7 @@ class SkillCallback(Callback):
         Console().print(skill_table(title, scores, meter.baselines, pl_module.spec.metric))
         skill, margin = scores.get("skill_vs_naive"), scores.get("skill_vs_naive_margin")
         if skill is not None and skill - (margin or 0.0) <= 0:
-            told = f"{skill:.3f}" if margin is None else f"{skill:.3f} ± {margin:.3f}"
+            told = _digits(skill) if margin is None else f"{_digits(skill)} ± {_digits(margin)}"
             message = (
                 f"the model does not beat the last value: skill {told} in "
                 f"{pl_module.spec.metric}; on a random walk nothing can, elsewhere train longer "
@@ -89,8 +89,12 @@ def skill_table(
     table.add_row("model", *(f"{scores[name]:.4g}" for name in columns), style="bold")
     for name, errors in baselines.items():
         skill = skills[name]
-        told = "" if skill is None else f"{skill:.3f}"
-        told += f" ± {margin:.3f}" if name == "naive" and margin is not None else ""
+        told = "" if skill is None else _digits(skill)
+        told += f" ± {_digits(margin)}" if name == "naive" and margin is not None else ""
         cells = (f"{errors[key].item():.4g}" if key in errors else "" for key in columns)
         table.add_row(name, *cells, *([told] if len(table.columns) > len(columns) + 1 else []))
     return table
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 1e4 else f"{value:.3g}"

@@ -56,6 +56,16 @@ class Forecast(ABC):
         return 2 * pinball(values, target, levels).mean(dim=0)
 
 
+def drawable(*parameters: Tensor) -> tuple[Tensor, ...]:
+    """Positive parameters of a distribution to draw from, 1 where one is not a positive number.
+
+    Returns:
+        the parameters, and where all were positive numbers: elsewhere what is drawn is not one.
+    """
+    known = torch.stack([(part > 0) & part.isfinite() for part in parameters]).all(dim=0)
+    return (*(part.where(known, torch.ones_like(part)) for part in parameters), known)
+
+
 def pinball(values: Tensor, target: Tensor, levels: Tensor) -> Tensor:
     """ρ_τ(y − q) = max(τ(y − q), (τ − 1)(y − q)) (Koenker & Bassett 1978).
 
@@ -214,9 +224,9 @@ class StudentT(Forecast):
         return self.location + self.scale * student_t_quantile(self.freedom, levels)
 
     def sample(self, count: int) -> Tensor:
-        return torch.distributions.StudentT(self.freedom, self.location, self.scale).sample(
-            torch.Size([count])
-        )
+        freedom, scale, known = drawable(self.freedom, self.scale)
+        drawn = torch.distributions.StudentT(freedom, scale=scale).sample(torch.Size([count]))
+        return self.location + torch.where(known, drawn, torch.nan)
 
     def crps(self, target: Tensor) -> Tensor:
         """The closed form of `student_t_crps`."""

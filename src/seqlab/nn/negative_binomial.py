@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqlab.errors import InputError
-from seqlab.nn.distributions import Forecast
+from seqlab.nn.distributions import Forecast, drawable
 
 # Counts whose probabilities are summed at once, and the largest count looked at.
 BLOCK = 64
@@ -82,6 +82,6 @@ class NegativeBinomial(Forecast):
 
     def sample(self, count: int) -> Tensor:
         """A Poisson draw whose rate is gamma distributed."""
-        shape = (1 / self.dispersion).expand(count, *self.mean.shape)
-        gamma = torch.distributions.Gamma(shape, 1 / (self.mean * self.dispersion))
-        return torch.poisson(gamma.sample())
+        shape, rate, known = drawable(1 / self.dispersion, 1 / (self.mean * self.dispersion))
+        gamma = torch.distributions.Gamma(shape, rate).sample(torch.Size([count]))
+        return torch.poisson(gamma).where(known, torch.nan)

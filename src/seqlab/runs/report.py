@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -76,8 +75,4 @@ def print_results(scores: Mapping[str, float], spec: Spec, folder: Path) -> None
 def _number(value: float | None, missing: str = "") -> str:
     if value is None:
         return missing
-    return (
-        f"{value:.4f}"
-        if math.isfinite(value) and (abs(value) >= 1e-3 or value == 0)
-        else f"{value:.3g}"
-    )
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e7 else f"{value:.3g}"

@@ -195,6 +195,9 @@ class Meter(Metric, ABC):
     """
 
     full_state_update = False
+    # The scores are of choices, such as the likeliest class: where a network's outputs are not
+    # numbers there is one too, and only the loss shows that it means nothing.
+    of_choices = True
     loss_sum: Tensor
     loss_weight: Tensor
     count: Tensor
@@ -235,7 +238,10 @@ class Meter(Metric, ABC):
             indices, scores = map(dim_zero_cat, (self.example_indices, self.example_scores))
             order = indices.argsort()
             self.examples = ExampleScores(self._example_names, indices[order], scores[order])
-        return {"loss": self.loss_sum / self.loss_weight, **self.scores()}
+        loss, scores = self.loss_sum / self.loss_weight, self.scores()
+        if self.of_choices and loss.isnan():
+            scores = {name: torch.full_like(loss, torch.nan) for name in scores}
+        return {"loss": loss, **scores}
 
     @abstractmethod
     def collect(self, outputs: Any, batch: Batch) -> None:

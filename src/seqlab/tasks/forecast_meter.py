@@ -50,6 +50,7 @@ class ForecastMeter(Meter):
         calibrate: takes the conformity scores of all windows before the metrics are computed.
     """
 
+    of_choices = False
     sums: Tensor
     counts: Tensor
     series_errors: Tensor
