@@ -1,9 +1,9 @@
-# `make train` and `make test` each set everything up first; PYTHON chooses the interpreter.
+# `make train`, `make check` and `make test` each set everything up first; PYTHON chooses the interpreter.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup train test clean
+.PHONY: setup train lint check test clean
 
 setup: $(VENV)/.done
 
@@ -16,10 +16,16 @@ $(VENV)/.done: pyproject.toml constraints.txt
 train: setup
 	$(BIN)/python train.py
 
-test: setup
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# What takes seconds: run it before each commit.
+check: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/test_architecture.py
+
+test: lint
 	# Tests run side by side: with one thread each they do not wait for one another.
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -q
 
