@@ -59,7 +59,8 @@ def test_pictures_are_in_the_folder_and_in_tensorboard(train, tmp_path):
         for image in found.Images(tag)
     )
     np.testing.assert_array_equal(first, second)
-    np.testing.assert_array_equal(first, final)
+    # Validation examples are shown while training, test examples after the tests.
+    assert first.shape != final.shape or (first != final).any()
 
 
 def test_no_logger_no_entries_and_no_weights_no_picture_of_attention(train, tmp_path):

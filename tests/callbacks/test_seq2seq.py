@@ -12,7 +12,7 @@ def test_a_run_leaves_alignments_outputs_and_a_plot(train, tmp_path):
         assert len(plot.getcolors(1 << 20)) > 10
         picture = Image.open(figures / f"{moment}_alignment_1.png").convert("RGB")
         assert MARK in {colour for _, colour in picture.getcolors(1 << 20)}  # the true alignment
-    text = (figures / "outputs.md").read_text(encoding="utf-8")
+    text = (figures / "test_outputs.md").read_text(encoding="utf-8")
     assert text.count("reference") == 6
     assert text.count("| hypothesis |") == 6
 
@@ -20,5 +20,5 @@ def test_a_run_leaves_alignments_outputs_and_a_plot(train, tmp_path):
 def test_without_attention_there_is_no_alignment(train, tmp_path):
     train("data=copy", "model/attention=none", "model=gru", "data.train_size=128", *SHORT)
     figures = tmp_path / "run" / "figures"
-    assert (figures / "outputs.md").is_file()
+    assert (figures / "test_outputs.md").is_file()
     assert not list(figures.glob("*alignment*"))

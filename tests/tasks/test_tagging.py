@@ -200,7 +200,7 @@ def test_a_whole_run(train, tmp_path, precision):
     figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
     drawn = ("span_confusion", "transitions", "self_attention_1", "confusion")
     assert {f"test_{name}.png" for name in drawn} <= figures
-    text = (tmp_path / "run" / "figures" / "tagged_sentences.md").read_text()
+    text = (tmp_path / "run" / "figures" / "test_tagged_sentences.md").read_text()
     assert text.count("| confidence |") == 6
 
 

@@ -1,4 +1,4 @@
-"""Where the model looks in a fixed handful of test sequences."""
+"""Where the model looks in a fixed handful of sequences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from seqlab.callbacks.drawing import Strip, heatmap, round_above, strips
-from seqlab.callbacks.figures import FigureCallback, Moment, prepared, when
+from seqlab.callbacks.figures import SHOWN, FigureCallback, Moment, prepared, when
 from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
 from seqlab.errors import check_at_least
@@ -23,9 +23,10 @@ MOST_CLASSES = 24
 
 
 class AttentionCallback(FigureCallback):
-    """Draws the weights that a classifier pools with, for test sequences of all classes.
+    """Draws the weights that a classifier pools with, for sequences of all classes.
 
-    They are the same sequences each time. Poolings without weights have no picture.
+    Validation sequences while training, test sequences after the tests; the same each time.
+    Poolings without weights have no picture.
 
     Args:
         folder: the run's folder; pictures go into its `figures`.
@@ -46,7 +47,7 @@ class AttentionCallback(FigureCallback):
         data = getattr(trainer, "datamodule", None)
         if task.spec.task != "classification" or data is None:
             return
-        examples = data.examples("test")
+        examples = data.examples(moment)
         count = max(self.sequences, min(task.spec.output_size, MOST_CLASSES))
         batch = prepared(trainer, task, examples.batch(handful(examples.targets, count)))
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
@@ -54,7 +55,7 @@ class AttentionCallback(FigureCallback):
             logits, weights = task.network.forward(batch.inputs, batch.lengths)
         if weights is None:
             return
-        title = f"Attention over test sequences, {when(trainer, moment)}"
+        title = f"Attention over {SHOWN[moment]} sequences, {when(trainer, moment)}"
         sequences = list(_strips(batch, logits.argmax(dim=-1), weights, task.spec))
         features = task.spec.input_names if task.spec.kind == "values" else ()
         yield f"{moment}/attention", strips(sequences, title, features=features)
@@ -108,7 +109,7 @@ class SelfAttentionCallback(FigureCallback):
         data = getattr(trainer, "datamodule", None)
         if data is None or not _attends_to_itself(task):
             return
-        examples = data.examples("test")
+        examples = data.examples(moment)
         chosen = torch.arange(min(self.sequences, len(examples)))
         batch = prepared(trainer, task, examples.batch(chosen))
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
@@ -131,7 +132,7 @@ class SelfAttentionCallback(FigureCallback):
                 shown,
                 names,
                 names,
-                f"Self-attention in test sequence {row + 1}, {when(trainer, moment)}",
+                f"Self-attention in {SHOWN[moment]} sequence {row + 1}, {when(trainer, moment)}",
                 rows="state",
                 columns="attends to",
                 scale="weight",

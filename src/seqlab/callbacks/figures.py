@@ -1,8 +1,7 @@
-"""Pictures on their way into TensorBoard and the run's folder."""
+"""Pictures on their way to the loggers and into the run's folder."""
 
 from __future__ import annotations
 
-import io
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -11,18 +10,19 @@ from typing import Literal, cast
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
-from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
 
+from seqlab.callbacks.loggers import send_picture, send_text
 from seqlab.data.batch import Batch
 from seqlab.tasks.base import Task
 
 Moment = Literal["val", "test"]
+# Whose examples are shown. Nobody sees the test set while training goes on and choices are made.
+SHOWN: dict[Moment, str] = {"val": "validation", "test": "test"}
 
 
 def show(trainer: Trainer, name: str, picture: Image.Image, folder: Path) -> None:
-    """Sends a picture to every TensorBoard logger and to a PNG file, which it replaces.
+    """Sends a picture to the loggers that take one and to a PNG file, which it replaces.
 
     Args:
         trainer: knows the loggers and the step; only its first process writes.
@@ -32,16 +32,7 @@ def show(trainer: Trainer, name: str, picture: Image.Image, folder: Path) -> Non
     """
     if not trainer.is_global_zero:
         return
-    file = io.BytesIO()
-    picture.save(file, "PNG", compress_level=1)
-    png = file.getvalue()
-    width, height = picture.size
-    image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
-    summary = Summary(value=[Summary.Value(tag=name, image=image)])
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            # `add_image` would decode and encode it again.
-            logger.experiment._get_file_writer().add_summary(summary, trainer.global_step)
+    png = send_picture(trainer, name, picture)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name.replace('/', '_')}.png"
     # Written beside and renamed: who looks at it meanwhile sees the old one or the new one.
@@ -60,6 +51,24 @@ def while_drawn(pictures: Iterable[tuple[str, Image.Image]]) -> Iterator[tuple[s
             f"{type(error).__name__}: {error}",
             stacklevel=2,
         )
+
+
+def show_text(trainer: Trainer, name: str, heading: str, text: str, folder: Path) -> None:
+    """Sends a Markdown text to the loggers that take one and to a file, which it replaces.
+
+    Args:
+        trainer: knows the loggers and the step; only its first process writes.
+        name: such as `val/outputs`: the tag, and with `_` for `/` the name of the file.
+        heading: the first line of the file.
+        text: what to send.
+        folder: where the file goes.
+    """
+    if not trainer.is_global_zero:
+        return
+    send_text(trainer, name, text)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name.replace('/', '_')}.md"
+    path.write_text(f"{heading}\n\n{text}\n", encoding="utf-8")
 
 
 class FigureCallback(Callback, ABC):

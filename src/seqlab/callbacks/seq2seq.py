@@ -10,13 +10,12 @@ from pathlib import Path
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 
 from seqlab.callbacks.canvas import visible
 from seqlab.callbacks.confusion import STAGES
 from seqlab.callbacks.drawing import heatmap
-from seqlab.callbacks.figures import FigureCallback, Moment, prepared, when
+from seqlab.callbacks.figures import SHOWN, FigureCallback, Moment, prepared, show_text, when
 from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
 from seqlab.errors import check_at_least
@@ -27,9 +26,9 @@ from seqlab.tasks.seq2seq_meter import Seq2SeqMeter
 
 
 class AlignmentCallback(FigureCallback):
-    """Draws where the decoder looks while it writes a few test references; true sources outlined.
+    """Draws where the decoder looks while it writes a few references; true sources outlined.
 
-    They are the same pairs each time.
+    Validation pairs while training, test pairs after the tests; the same each time.
 
     Args:
         folder: the run's folder; pictures go into its `figures`.
@@ -47,7 +46,7 @@ class AlignmentCallback(FigureCallback):
     def draw(
         self, trainer: Trainer, task: Task, moment: Moment
     ) -> Iterator[tuple[str, Image.Image]]:
-        batch = _handful(trainer, task, self.sequences)
+        batch = _handful(trainer, task, moment, self.sequences)
         if batch is None or batch.target_lengths is None:
             return
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
@@ -64,7 +63,7 @@ class AlignmentCallback(FigureCallback):
                 weights[row, :steps, :length].float().cpu().numpy(),
                 [task.spec.label_names[token] for token in batch.targets[row, :steps].tolist()],
                 _source_names(batch, row, task.spec),
-                f"Attention in test pair {row + 1}, {when(trainer, moment)}",
+                f"Attention in {SHOWN[moment]} pair {row + 1}, {when(trainer, moment)}",
                 rows="written",
                 columns="looks at",
                 scale="weight",
@@ -91,10 +90,10 @@ class ExactMatchCallback(FigureCallback):
 
 
 class OutputsCallback(Callback):
-    """Writes a few test sources, references and outputs as text, and the beams that were weighed.
+    """Writes a few sources, references and outputs as text, and the beams that were weighed.
 
-    Into TensorBoard and `figures/outputs.md` of the run's folder. They are the same pairs each
-    time. The beams are those of `task.search`, at least `hypotheses` wide.
+    To the loggers and into `figures/val_outputs.md` and `test_outputs.md` of the run's folder; the
+    same pairs each time. The beams are those of `task.search`, at least `hypotheses` wide.
 
     Args:
         folder: the run's folder.
@@ -108,7 +107,7 @@ class OutputsCallback(Callback):
     def __init__(self, folder: str, *, sequences: int = 6, hypotheses: int = 5) -> None:
         check_at_least("sequences", sequences)
         check_at_least("hypotheses", hypotheses)
-        self.file = Path(folder) / "figures" / "outputs.md"
+        self.folder = Path(folder) / "figures"
         self.sequences = sequences
         self.hypotheses = hypotheses
 
@@ -120,7 +119,7 @@ class OutputsCallback(Callback):
         self._write(trainer, pl_module, "test")
 
     def _write(self, trainer: Trainer, task: LightningModule, moment: Moment) -> None:
-        batch = _handful(trainer, task, self.sequences)
+        batch = _handful(trainer, task, moment, self.sequences)
         if batch is None or not trainer.is_global_zero or not isinstance(task, SequenceToSequence):
             return
         wide = max(self.hypotheses, task.search.beam_size)
@@ -142,19 +141,16 @@ class OutputsCallback(Callback):
                 lines.append(f"| {_text(tokens, task.spec.label_names)} | {shown} |")
             parts.append("\n".join(lines))
         text = "\n\n".join(parts)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_text(f"{moment}/outputs", text, trainer.global_step)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(f"Test pairs, {when(trainer, moment)}\n\n{text}\n", encoding="utf-8")
+        heading = f"{SHOWN[moment].capitalize()} pairs, {when(trainer, moment)}"
+        show_text(trainer, f"{moment}/outputs", heading, text, self.folder)
 
 
-def _handful(trainer: Trainer, task: LightningModule, count: int) -> Batch | None:
-    """The first test pairs; None where there are none."""
+def _handful(trainer: Trainer, task: LightningModule, moment: Moment, count: int) -> Batch | None:
+    """The first pairs; None where there are none."""
     data = getattr(trainer, "datamodule", None)
     if data is None or not isinstance(task, SequenceToSequence):
         return None
-    examples = data.examples("test")
+    examples = data.examples(moment)
     return prepared(trainer, task, examples.batch(torch.arange(min(count, len(examples)))))
 
 

@@ -8,13 +8,12 @@ from pathlib import Path
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from torch import Tensor
 
 from seqlab.callbacks.confusion import STAGES
 from seqlab.callbacks.drawing import heatmap
-from seqlab.callbacks.figures import FigureCallback, Moment, prepared, when
+from seqlab.callbacks.figures import SHOWN, FigureCallback, Moment, prepared, show_text, when
 from seqlab.data.batch import IGNORED, Batch
 from seqlab.data.spec import Spec
 from seqlab.data.tag_scheme import TagScheme
@@ -85,10 +84,10 @@ class TransitionsCallback(FigureCallback):
 
 
 class TaggedSentencesCallback(Callback):
-    """Writes a few test sequences with tags and confidences as text, each validation.
+    """Writes a few sequences with tags and confidences as text, after validations and tests.
 
-    Into TensorBoard and `figures/tagged_sentences.md` of the run's folder. They are the same
-    sequences each time.
+    To the loggers and into `figures/val_tagged_sentences.md` and `test_tagged_sentences.md` of the
+    run's folder; the same sequences each time.
 
     Args:
         folder: the run's folder.
@@ -100,7 +99,7 @@ class TaggedSentencesCallback(Callback):
 
     def __init__(self, folder: str, *, sequences: int = 6) -> None:
         check_at_least("sequences", sequences)
-        self.file = Path(folder) / "figures" / "tagged_sentences.md"
+        self.folder = Path(folder) / "figures"
         self.sequences = sequences
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -114,7 +113,7 @@ class TaggedSentencesCallback(Callback):
         data = getattr(trainer, "datamodule", None)
         if not trainer.is_global_zero or data is None or not isinstance(task, Tagging):
             return
-        examples = data.examples("test")
+        examples = data.examples(moment)
         if task.spec.kind != "tokens":
             return
         chosen = torch.arange(min(self.sequences, len(examples)))
@@ -124,13 +123,8 @@ class TaggedSentencesCallback(Callback):
             prediction = task.predict(emissions, batch.lengths, confident=True)
         assert prediction.confidences is not None
         text = "\n\n".join(_tables(batch, prediction.tags, prediction.confidences, task.spec))
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_text(f"{moment}/tagged_sentences", text, trainer.global_step)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(
-            f"Test sequences, {when(trainer, moment)}\n\n{text}\n", encoding="utf-8"
-        )
+        heading = f"{SHOWN[moment].capitalize()} sequences, {when(trainer, moment)}"
+        show_text(trainer, f"{moment}/tagged_sentences", heading, text, self.folder)
 
 
 def _tables(batch: Batch, predicted: Tensor, confidences: Tensor, spec: Spec) -> Iterator[str]:
