@@ -19,6 +19,12 @@ from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
 from seqlab.errors import NonFiniteLossError
 from seqlab.networks.checkpoint_keys import current_keys
+from seqlab.tasks.resumed_settings import (
+    apply_settings,
+    continue_plateau,
+    continue_schedule,
+    group_settings,
+)
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 MakeScheduler = Callable[[Optimizer, int], LRScheduler | ReduceLROnPlateau]
@@ -53,6 +59,10 @@ class Task(LightningModule, ABC):
         self.plateau: ReduceLROnPlateau | None = None
         self._told_not_finite = False
         self._plateau_state: dict[str, Any] | None = None
+        # The optimizer's settings of each parameter group, and the rates with which a run that is
+        # resumed was begun.
+        self._settings: list[dict[str, Any]] = []
+        self._former_rates: list[float] | None = None
         # No submodules: they hold no weights, and summary and checkpoint are about the network.
         self._meters = {stage: self.new_meter(stage) for stage in STAGES}
         for stage in STAGES:
@@ -101,6 +111,19 @@ class Task(LightningModule, ABC):
 
     def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         self._evaluate(batch, ("test", "test_long")[dataloader_idx])
+
+    def configure_model(self) -> None:
+        # Before a checkpoint is read: Lightning converts afterwards, which would round its weights.
+        self.trainer.precision_plugin.convert_module(self)
+
+    def on_train_start(self) -> None:
+        if self._former_rates is None:
+            return
+        for optimizer in self.trainer.optimizers:
+            apply_settings(optimizer, self._settings, self._former_rates)
+        for entry in self.trainer.lr_scheduler_configs:
+            continue_schedule(entry.scheduler, self._settings, self.global_step)  # type: ignore[arg-type]
+        self._former_rates = None
 
     def on_train_epoch_end(self) -> None:
         self._finish("train")
@@ -152,12 +175,13 @@ class Task(LightningModule, ABC):
         optimizer = self.make_optimizer(p for p in self.parameters() if p.requires_grad)
         if self.device.type == "cpu":
             _fuse(optimizer)
+        self._settings = group_settings(optimizer)
         scheduler = self.make_scheduler(optimizer, self.trainer.estimated_stepping_batches)  # type: ignore[arg-type]
         if isinstance(scheduler, ReduceLROnPlateau):
             # Lightning steps a plateau after the epoch's checkpoint is saved, which then lacks it.
             self.plateau = scheduler
             if self._plateau_state is not None:
-                scheduler.load_state_dict(self._plateau_state)
+                continue_plateau(scheduler, self._plateau_state)
             return optimizer
         return {
             "optimizer": optimizer,
@@ -165,14 +189,16 @@ class Task(LightningModule, ABC):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["configured_rates"] = [group["lr"] for group in self._settings]
         if self.plateau is not None:
             checkpoint["plateau"] = self.plateau.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = current_keys(checkpoint["state_dict"])
+        self._former_rates = checkpoint.get("configured_rates")
         self._plateau_state = checkpoint.get("plateau")
         if self.plateau is not None and self._plateau_state is not None:
-            self.plateau.load_state_dict(self._plateau_state)
+            continue_plateau(self.plateau, self._plateau_state)
 
 
 def _fuse(optimizer: Optimizer) -> None:
