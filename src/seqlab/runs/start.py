@@ -129,7 +129,7 @@ def _check_limits(config: DictConfig, checkpoint: dict[str, Any], *, epochs: int
     done = {"max_epochs": epochs, "max_steps": checkpoint["global_step"]}
     for name, count in done.items():
         limit = config.trainer[name]
-        if limit is not None and 0 <= limit < count:
+        if isinstance(limit, int) and 0 <= limit < count:
             raise InputError(
                 f"trainer.{name}={limit} is below the {count} that the run has done already; "
                 "raise it, or leave it as it was"
