@@ -167,7 +167,7 @@ def test_start_from_other_weights(train, parity, tmp_path, capsys):
         train(*RUN, "init_from=nowhere", folder=tmp_path / "nowhere")
 
 
-WORSE = ("optimizer.lr=0.5", "trainer.gradient_clip_val=null", "trainer.max_epochs=3")
+WORSE = ("optimizer.lr=100.0", "trainer.gradient_clip_val=null", "trainer.max_epochs=3")
 
 
 def test_a_moved_run_keeps_its_best_checkpoint(train, folder, tmp_path):

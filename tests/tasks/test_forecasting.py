@@ -159,7 +159,7 @@ def test_a_whole_run(train, overrides, tmp_path):
     scores = results["metrics"]
     assert {f"test/{metric}", f"test/naive_{metric}", "test/skill_vs_naive"} <= set(scores)
     assert "test/calibrated_coverage_80" in scores
-    checkpoint = torch.load(results["best_checkpoint"], weights_only=True)
+    checkpoint = torch.load(tmp_path / "run" / results["best_checkpoint"], weights_only=True)
     assert checkpoint["state_dict"]["conformal.margins"].isfinite().all()
     figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
     assert {"val_forecasts.png", "test_forecasts.png", "test_error_by_step.png"} <= figures

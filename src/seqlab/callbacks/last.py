@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import distributed
 
+from seqlab.callbacks.resuming import (
+    adapt_callback_states,
+    begin_next_epoch,
+    is_stopped,
+    of_all_processes,
+    random_state,
+    restore_random_state,
+    restore_training_metrics,
+    training_metrics,
+)
 from seqlab.interrupts import error_of, interrupts
 from seqlab.saving import LAST, PREVIOUS
+from seqlab.tasks.base import Task
 
 # Lightning's progress of a validation that was begun but of which no batch is done: going on from
 # there runs it from its beginning.
@@ -24,7 +35,8 @@ BEGUN = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
 class LastCheckpoint(Checkpoint):
     """Saves `last.ckpt` with everything that continuing needs to repeat the uninterrupted run.
 
-    That includes the state of the random generators. The checkpoint before it is kept as
+    That includes, of every process, the state of the random generators and of the epoch's training
+    metrics. The checkpoint before it is kept as
     `previous.ckpt`.
 
     Ctrl-C and SIGTERM to any process of the run are heard by all of them at the end of the batch
@@ -39,22 +51,32 @@ class LastCheckpoint(Checkpoint):
         self.path = Path(folder) / LAST.name
         self._deferred = ExitStack()
         self._group: Any = None
-        self._random: dict[str, Any] | None = None
         # The random state before the validation that is under way; None in training.
         self._random_before: dict[str, Any] | None = None
         self._saved_at = -1
         # Whether the file there is a checkpoint that this process saved or read.
         self._intact = False
-        self._scores: dict[str, float] = {}
-        # What the checkpoint gone on from had measured; empty for a new run.
-        self.former_scores: dict[str, float] = {}
+        # Of the checkpoint that is being saved, and of the one that the run is resumed from.
+        self._state: dict[str, Any] = {}
+        self._former: dict[str, Any] = {}
+        self._former_callbacks: dict[str, Any] = {}
+
+    @property
+    def former_scores(self) -> dict[str, float]:
+        """What the checkpoint that the run is resumed from had measured; empty for a new run."""
+        return self._former.get("scores", {})
 
     def state_dict(self) -> dict[str, Any]:
-        return {**(self._random_before or _random_state()), "scores": self._scores}
+        return self._state
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._random = state_dict
-        self.former_scores = state_dict.get("scores", {})
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        if trainer.state.fn != TrainerFn.FITTING:
+            return  # the best checkpoint, whose weights are tested
+        self._former_callbacks = checkpoint["callbacks"]
+        self._former = dict(self._former_callbacks.get(self.state_key, {}))
+        adapt_callback_states(trainer, self._former_callbacks)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -74,20 +96,39 @@ class LastCheckpoint(Checkpoint):
         read = trainer.ckpt_path
         self._intact = read is not None and Path(read).absolute() == self.path.absolute()
 
+        stopped = self._former.get("stopped", False)
+        if is_stopped(trainer, self._former_callbacks, stopped=stopped):
+            trainer.should_stop = True
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._random is None:
+        if self._former:
+            begin_next_epoch(trainer)
+            self._restore(trainer, metrics=True)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Where training was over already, the tests draw as they would have drawn then.
+        self._restore(trainer, metrics=False)
+
+    def _restore(self, trainer: Trainer, *, metrics: bool) -> None:
+        """Puts this process into the state of its checkpoint, once."""
+        states = self._former.pop("processes", None)
+        if not states:
             return
-        torch.set_rng_state(self._random["torch"])
-        random.setstate(self._random["python"])
-        if torch.cuda.is_available() and "cuda" in self._random:
-            torch.cuda.set_rng_state_all(self._random["cuda"])
-        self._random = None
+        same = len(states) == trainer.world_size
+        state = states[min(trainer.global_rank, len(states) - 1)]
+        restore_random_state(state["random"])
+        if metrics:
+            restore_training_metrics(
+                cast(Task, trainer.lightning_module), state["metrics"] if same else None
+            )
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return  # the end of the epoch saves, when validation is done too
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return  # the gradients of a group of batches are in no checkpoint
         stop = self._signal()
         out_of_steps = 0 <= trainer.max_steps <= trainer.global_step
         if trainer.should_stop or out_of_steps or (stop and not _validation_is_due(trainer)):
@@ -103,7 +144,7 @@ class LastCheckpoint(Checkpoint):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._random_before = _random_state()
+            self._random_before = random_state()
         self._stop_evaluation(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
@@ -111,6 +152,15 @@ class LastCheckpoint(Checkpoint):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._random_before = None
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+        if not fitting or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            return
+        # Training ends within the epoch, and what was saved before lacks this validation.
+        if trainer.should_stop or self._saved_at == trainer.global_step:
+            self._save(trainer)
+            self._saved_at = trainer.global_step
 
     def on_test_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
         self._stop_evaluation(trainer)
@@ -133,11 +183,18 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: Trainer) -> None:
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        self._scores = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        task = cast(Task, trainer.lightning_module)
+        own = {"random": self._random_before or random_state(), "metrics": training_metrics(task)}
+        self._state = {
+            "processes": of_all_processes(own, self._group),
+            "scores": {name: value.item() for name, value in trainer.callback_metrics.items()},
+            "stopped": trainer.should_stop,
+        }
         # Kept for the case that the new one turns out damaged; a damaged one is not worth keeping.
         if trainer.is_global_zero and self._intact:
             keep_previous(self.path)
         trainer.save_checkpoint(self.path)
+        self._state = {}
         self._intact = True
 
     def on_exception(
@@ -161,13 +218,6 @@ def _validation_is_due(trainer: Trainer) -> bool:
     loop = trainer.fit_loop
     assert loop._data_fetcher is not None  # it fetched the batch
     return loop.epoch_loop._should_check_val_fx(loop._data_fetcher)
-
-
-def _random_state() -> dict[str, Any]:
-    state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state_all()
-    return state
 
 
 def keep_previous(last: Path) -> None:

@@ -32,12 +32,17 @@ def restore_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def of_all_processes(state: Any) -> list[Any]:
-    """What each process of the run passes, in the order of their ranks."""
-    if not (distributed.is_available() and distributed.is_initialized()):
+def of_all_processes(state: Any, group: Any) -> list[Any]:
+    """What each process of the run passes, in the order of their ranks.
+
+    Args:
+        state: what this process passes.
+        group: the processes; None where there is one alone.
+    """
+    if group is None:
         return [state]
-    states: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(states, state)
+    states: list[Any] = [None] * distributed.get_world_size(group)
+    distributed.all_gather_object(states, state, group=group)
     return states
 
 
@@ -46,9 +51,12 @@ def training_metrics(task: Task) -> dict[str, Any]:
     return _on_cpu(meter_state(task.meter("train")))
 
 
-def restore_training_metrics(task: Task, state: dict[str, Any]) -> None:
-    """Puts back what `training_metrics` found."""
+def restore_training_metrics(task: Task, state: dict[str, Any] | None) -> None:
+    """Puts back what `training_metrics` found; without it the epoch reports no training metrics."""
     meter = task.meter("train")
+    if state is None:
+        task.reports_epoch = False
+        return
     restore_meter(meter, state)
     meter.to(task.device)
 
@@ -117,3 +125,18 @@ def is_stopped(trainer: Trainer, states: dict[str, Any], *, stopped: bool) -> bo
         return any(call.wait_count >= call.patience for call in stoppers)
     # A timer decides by itself whether there is time left.
     return not timed
+
+
+def begin_next_epoch(trainer: Trainer) -> None:
+    """Lets a run whose checkpoint lies between two epochs begin the next one.
+
+    With `trainer.max_steps` Lightning would run the end of the former epoch a second time.
+    """
+    loop = trainer.fit_loop
+    progress = loop.epoch_progress
+    if progress.current.ready != progress.current.processed:  # type: ignore[attr-defined]
+        return
+    for count in (progress.total, progress.current):
+        count.completed = count.ready
+    for part in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
+        part.on_iteration_done()

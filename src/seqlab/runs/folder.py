@@ -169,24 +169,30 @@ class RunFolder:
         *,
         task: Task | None = None,
         data: SequenceDataModule | None = None,
+        best_checkpoint: str | None = None,
         **entries: Any,
     ) -> None:
         """Writes `results.json`: status, seed, seconds, choices, what the task tells, the entries.
 
-        With task and data also what became of each test example, see `write_outcomes`.
+        With task and data also what became of each test example, see `write_outcomes`. The best
+        checkpoint is told relative to the folder.
         """
         if not self._begun:
             self.begin()
         self._ended = True
         if not self.writes:
             return
-        results = {
+        results: dict[str, Any] = {
             "status": status,
             "seed": self.config.seed,
             "seconds": round(time.perf_counter() - self._start, 3),
             "choices": self._choices,
             **entries,
         }
+        if best_checkpoint is not None:
+            inside = Path(best_checkpoint).is_relative_to(self.path)
+            relative = Path(best_checkpoint).relative_to(self.path) if inside else best_checkpoint
+            results["best_checkpoint"] = str(relative)
         if task is not None and data is not None:
             from seqlab.runs.outcomes import write_outcomes
 

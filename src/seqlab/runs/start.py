@@ -86,6 +86,7 @@ def find_start(folder: RunFolder) -> Start:
         new_data=config.allow_new_data,
     )
     _check_limits(config, checkpoint, epochs=progress["processed"])
+    _check_best(path, checkpoint)
     step = checkpoint["global_step"]
     return Start(checkpoint=path, step=step, news=tell_changes(folder.changes))
 
@@ -133,4 +134,16 @@ def _check_limits(config: DictConfig, checkpoint: dict[str, Any], *, epochs: int
             raise InputError(
                 f"trainer.{name}={limit} is below the {count} that the run has done already; "
                 "raise it, or leave it as it was"
+            )
+
+
+def _check_best(path: Path, checkpoint: dict[str, Any]) -> None:
+    """The best checkpoints so far lie beside the last one, also in a copy of the folder."""
+    for state in checkpoint["callbacks"].values():
+        best = Path(state.get("best_model_path") or path.name)
+        if not (path.parent / best.name).is_file() and best.parent.name == path.parent.name:
+            raise InputError(
+                f"{path.parent / best.name} is missing, which holds the best weights so far; copy "
+                "it there too, or start a new run with init_from="
+                f"{path}"
             )

@@ -62,6 +62,8 @@ class Task(LightningModule, ABC):
         # The optimizer's settings of each parameter group, and the rates with which a run that is
         # resumed was begun.
         self._settings: list[dict[str, Any]] = []
+        # False where a part of the epoch's training metrics is lost.
+        self.reports_epoch = True
         self._former_rates: list[float] | None = None
         # No submodules: they hold no weights, and summary and checkpoint are about the network.
         self._meters = {stage: self.new_meter(stage) for stage in STAGES}
@@ -126,6 +128,9 @@ class Task(LightningModule, ABC):
         self._former_rates = None
 
     def on_train_epoch_end(self) -> None:
+        if not self.reports_epoch:
+            self.meter("train").reset()
+            self.reports_epoch = True
         self._finish("train")
 
     def on_validation_epoch_end(self) -> None:
