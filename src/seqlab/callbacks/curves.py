@@ -23,7 +23,8 @@ class CurvesLogger(Logger):
     def __init__(self, folder: str) -> None:
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
-        self._last_epoch: tuple[int | None, float] | None = None
+        # The last step at which the epoch was told.
+        self._epoch_told_at: int | None = None
 
     @property
     def name(self) -> str:
@@ -40,17 +41,25 @@ class CurvesLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         rows = [(step, name, float(value)) for name, value in metrics.items()]
-        # Lightning tells the epoch with the metrics of training and again with those of validation.
-        told = (step, float(metrics["epoch"])) if "epoch" in metrics else None
-        if told is not None and told == self._last_epoch:
-            rows = [row for row in rows if row[1] != "epoch"]
-        self._last_epoch = told or self._last_epoch
         fresh = not self.path.exists()
+        if "epoch" in metrics:
+            # Lightning tells it with the metrics of training and again with those of validation.
+            if self._epoch_told_at is None and not fresh:
+                self._epoch_told_at = self._read_epoch()
+            if step == self._epoch_told_at:
+                rows = [row for row in rows if row[1] != "epoch"]
+            self._epoch_told_at = step
         with self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if fresh:
                 writer.writerow(("step", "metric", "value"))
             writer.writerows(rows)
+
+    def _read_epoch(self) -> int | None:
+        """The same for a run that is resumed."""
+        with self.path.open(newline="", encoding="utf-8") as file:
+            steps = [int(row["step"]) for row in csv.DictReader(file) if row["metric"] == "epoch"]
+        return steps[-1] if steps else None
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:

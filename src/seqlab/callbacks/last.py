@@ -53,6 +53,8 @@ class LastCheckpoint(Checkpoint):
         self._group: Any = None
         # The random state before the validation that is under way; None in training.
         self._random_before: dict[str, Any] | None = None
+        # The signal for which training stops as soon as the step or epoch that was saved is logged.
+        self._stopping = 0
         self._saved_at = -1
         # Whether the file there is a checkpoint that this process saved or read.
         self._intact = False
@@ -134,13 +136,19 @@ class LastCheckpoint(Checkpoint):
         if trainer.should_stop or out_of_steps or (stop and not _validation_is_due(trainer)):
             self._save(trainer)
             self._saved_at = trainer.global_step
-            _raise(stop)
+            self._stopping = stop
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+        _raise(self._stopping)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        _raise(self._stopping)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # An epoch that stopped half-way looks whole from here: going on would skip its rest.
         if self._saved_at != trainer.global_step:
             self._save(trainer)
-        _raise(self._signal())
+        self._stopping = self._signal()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:

@@ -1,0 +1,69 @@
+"""A run that is interrupted anywhere and resumed ends where the uninterrupted one does."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import trainer_in
+from tests.runs.interrupting import FAMILIES, QUIET, assert_same, run_interrupted
+
+EPOCHS = "trainer.max_epochs=3"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """`whole(words)` is the folder of an uninterrupted run, made once."""
+
+    @cache
+    def run(words: tuple[str, ...]) -> Path:
+        folder = tmp_path_factory.mktemp("whole") / "run"
+        trainer_in(folder)(*words)
+        return folder
+
+    return run
+
+
+def check(whole, folder: Path, words: tuple[str, ...], batch: int, how: str, stage: str) -> None:
+    expected = whole(words)
+    run_interrupted(words, folder, batch, how, stage)
+    assert_same(expected, folder)
+
+
+# A validation twice an epoch, so that one is due within it and one at its end.
+TWICE = "trainer.val_check_interval=0.5"
+CASES = [
+    # family, further words, batch, signal, stage
+    ("classifier", (), 2, "INT", "training"),
+    ("classifier", (TWICE,), 7, "INT", "training"),
+    ("classifier", (TWICE, "trainer.accumulate_grad_batches=2"), 6, "TERM", "training"),
+    ("tagger", ("trainer.precision=64-true",), 8, "INT", "training"),
+    ("seq2seq", (TWICE,), 3, "INT", "validation"),
+    ("seq2seq", ("trainer.max_steps=11",), 10, "KILL", "training"),
+    ("forecaster", ("trainer.max_steps=12", TWICE), 8, "INT", "training"),
+    ("forecaster", (), 5, "KILL", "test"),
+]
+
+
+@pytest.mark.parametrize(("family", "words", "batch", "how", "stage"), CASES)
+def test_interrupted(whole, tmp_path, family, words, batch, how, stage):
+    check(whole, tmp_path, (*FAMILIES[family], *QUIET, EPOCHS, *words), batch, how, stage)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(60))
+def test_interrupted_anywhere(whole, tmp_path, seed):
+    draw = random.Random(seed)
+    words = [*FAMILIES[draw.choice(list(FAMILIES))], *QUIET, EPOCHS]
+    words.append(f"trainer.precision={draw.choice(['32-true', '64-true', 'bf16-mixed'])}")
+    words.append(f"trainer.accumulate_grad_batches={draw.choice([1, 1, 2, 3])}")
+    words.append(f"trainer.val_check_interval={draw.choice([0.25, 0.5, 1.0, 1.0])}")
+    words.append(f"scheduler={draw.choice(['constant', 'warmup_cosine', 'plateau'])}")
+    words += draw.choice([[], ["trainer.max_steps=11"]])
+    stage = draw.choice(["training", "training", "validation", "test"])
+    batch = draw.randint(1, {"training": 15, "validation": 6, "test": 1}[stage])
+    how = draw.choice(["INT", "TERM", "KILL"])
+    check(whole, tmp_path, tuple(words), batch, how, stage)
