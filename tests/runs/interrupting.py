@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -54,9 +54,23 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing of ours may help afterwards."""
 
 
-def interrupt_at(patch: pytest.MonkeyPatch, batch: int, how: str, stage: str = "training") -> None:
-    """Interrupts this process in a batch, counted over the whole run; `how` is INT, TERM, KILL."""
-    name = f"{stage}_step"
+class Interruption(NamedTuple):
+    """Where and how a run is interrupted.
+
+    Attributes:
+        how: INT, TERM or KILL.
+        stage: training, validation or test.
+        batch: in which batch of the stage, counted over the whole run.
+    """
+
+    how: str
+    stage: str
+    batch: int
+
+
+def interrupt_at(patch: pytest.MonkeyPatch, when: Interruption) -> None:
+    """Interrupts this process in a batch."""
+    name = f"{when.stage}_step"
     original = getattr(Task, name)
     seen = 0
 
@@ -64,20 +78,20 @@ def interrupt_at(patch: pytest.MonkeyPatch, batch: int, how: str, stage: str = "
         nonlocal seen
         sanity = self.trainer.sanity_checking
         seen += not sanity
-        if seen == batch and not sanity:
-            if how == "KILL":
+        if seen == when.batch and not sanity:
+            if when.how == "KILL":
                 raise Killed
-            os.kill(os.getpid(), getattr(signal, f"SIG{how}"))
+            os.kill(os.getpid(), getattr(signal, f"SIG{when.how}"))
         return original(self, *arguments)
 
     patch.setattr(Task, name, step)
 
 
-def run_interrupted(words: tuple[str, ...], folder: Path, batch: int, how: str, stage: str) -> bool:
+def run_interrupted(words: tuple[str, ...], folder: Path, when: Interruption) -> bool:
     """Runs, is interrupted, and resumes; whether the interruption came before the end."""
     train = trainer_in(folder)
     with pytest.MonkeyPatch.context() as patch:
-        interrupt_at(patch, batch, how, stage)
+        interrupt_at(patch, when)
         try:
             train(*words)
         except (KeyboardInterrupt, SystemExit, Killed):
@@ -98,7 +112,7 @@ def curves(folder: Path) -> dict[tuple[str, str], str]:
     with (folder / "metrics.csv").open() as file:
         rows = [(row["step"], row["metric"], row["value"]) for row in csv.DictReader(file)]
     found = {(step, metric): value for step, metric, value in rows}
-    assert len(found) == len(rows)
+    assert len(found) == len(rows), sorted(set(rows) - {(*k, v) for k, v in found.items()})
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import trainer_in
-from tests.runs.interrupting import FAMILIES, QUIET, assert_same, run_interrupted
+from tests.runs.interrupting import FAMILIES, QUIET, Interruption, assert_same, run_interrupted
 
 EPOCHS = "trainer.max_epochs=3"
 
@@ -27,30 +27,34 @@ def whole(tmp_path_factory):
     return run
 
 
-def check(whole, folder: Path, words: tuple[str, ...], batch: int, how: str, stage: str) -> None:
+def check(whole, folder: Path, words: tuple[str, ...], when: Interruption) -> None:
     expected = whole(words)
-    run_interrupted(words, folder, batch, how, stage)
+    run_interrupted(words, folder, when)
     assert_same(expected, folder)
 
 
 # A validation twice an epoch, so that one is due within it and one at its end.
 TWICE = "trainer.val_check_interval=0.5"
+GROUPS = "trainer.accumulate_grad_batches=2"
 CASES = [
-    # family, further words, batch, signal, stage
-    ("classifier", (), 2, "INT", "training"),
-    ("classifier", (TWICE,), 7, "INT", "training"),
-    ("classifier", (TWICE, "trainer.accumulate_grad_batches=2"), 6, "TERM", "training"),
-    ("tagger", ("trainer.precision=64-true",), 8, "INT", "training"),
-    ("seq2seq", (TWICE,), 3, "INT", "validation"),
-    ("seq2seq", ("trainer.max_steps=11",), 10, "KILL", "training"),
-    ("forecaster", ("trainer.max_steps=12", TWICE), 8, "INT", "training"),
-    ("forecaster", (), 5, "KILL", "test"),
+    ("classifier", (), Interruption("INT", "training", 2)),
+    ("classifier", (TWICE,), Interruption("INT", "training", 7)),
+    (
+        "classifier",
+        (TWICE, "trainer.accumulate_grad_batches=2"),
+        Interruption("TERM", "training", 6),
+    ),
+    ("tagger", ("trainer.precision=64-true",), Interruption("INT", "training", 8)),
+    ("seq2seq", (TWICE,), Interruption("INT", "validation", 3)),
+    ("seq2seq", ("trainer.max_steps=11",), Interruption("KILL", "training", 10)),
+    ("forecaster", ("trainer.max_steps=12", TWICE), Interruption("INT", "training", 8)),
+    ("forecaster", (), Interruption("KILL", "test", 5)),
 ]
 
 
-@pytest.mark.parametrize(("family", "words", "batch", "how", "stage"), CASES)
-def test_interrupted(whole, tmp_path, family, words, batch, how, stage):
-    check(whole, tmp_path, (*FAMILIES[family], *QUIET, EPOCHS, *words), batch, how, stage)
+@pytest.mark.parametrize(("family", "words", "when"), CASES)
+def test_interrupted(whole, tmp_path, family, words, when):
+    check(whole, tmp_path, (*FAMILIES[family], *QUIET, EPOCHS, *words), when)
 
 
 @pytest.mark.slow
@@ -66,4 +70,4 @@ def test_interrupted_anywhere(whole, tmp_path, seed):
     stage = draw.choice(["training", "training", "validation", "test"])
     batch = draw.randint(1, {"training": 15, "validation": 6, "test": 1}[stage])
     how = draw.choice(["INT", "TERM", "KILL"])
-    check(whole, tmp_path, tuple(words), batch, how, stage)
+    check(whole, tmp_path, tuple(words), Interruption(how, stage, batch))

@@ -10,11 +10,14 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+Row = tuple[str, str, str]
+
 
 class CurvesLogger(Logger):
     """Appends `step,metric,value` rows to `metrics.csv`.
 
-    Rows are only ever added: a run that is resumed keeps its curves up to its checkpoint.
+    Rows are only ever added, none twice: a run that is resumed keeps its curves up to its
+    checkpoint.
 
     Args:
         folder: the run's folder.
@@ -23,8 +26,8 @@ class CurvesLogger(Logger):
     def __init__(self, folder: str) -> None:
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
-        # The last step at which the epoch was told.
-        self._epoch_told_at: int | None = None
+        # The last row of each metric; None before anything is logged.
+        self._last: dict[str, Row] | None = None
 
     @property
     def name(self) -> str:
@@ -40,26 +43,28 @@ class CurvesLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        rows = [(step, name, float(value)) for name, value in metrics.items()]
         fresh = not self.path.exists()
-        if "epoch" in metrics:
-            # Lightning tells it with the metrics of training and again with those of validation.
-            if self._epoch_told_at is None and not fresh:
-                self._epoch_told_at = self._read_epoch()
-            if step == self._epoch_told_at:
-                rows = [row for row in rows if row[1] != "epoch"]
-            self._epoch_told_at = step
+        if self._last is None:
+            self._last = {} if fresh else self._read_last()
+        rows = []
+        for name, value in metrics.items():
+            row = (str(step), name, str(float(value)))
+            # Lightning tells the epoch with the metrics of training and with those of validation,
+            # and the learning rate at each batch of a group that makes one step.
+            if self._last.get(name) != row:
+                rows.append(row)
+                self._last[name] = row
         with self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if fresh:
                 writer.writerow(("step", "metric", "value"))
             writer.writerows(rows)
 
-    def _read_epoch(self) -> int | None:
-        """The same for a run that is resumed."""
+    def _read_last(self) -> dict[str, Row]:
+        """The last row of each metric, of a run that is resumed."""
         with self.path.open(newline="", encoding="utf-8") as file:
-            steps = [int(row["step"]) for row in csv.DictReader(file) if row["metric"] == "epoch"]
-        return steps[-1] if steps else None
+            rows = csv.DictReader(file)
+            return {row["metric"]: (row["step"], row["metric"], row["value"]) for row in rows}
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
