@@ -49,13 +49,22 @@ class Setting(NamedTuple):
         return list({str(value): value for value in wanted}.values())
 
 
+def sections(node: Any, key: str) -> Iterator[str]:
+    """Where objects are described, below a node of plain values."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield key
+        for name, child in node.items():
+            yield from sections(child, f"{key}.{name}".lstrip("."))
+
+
 def settings(config: DictConfig) -> Iterator[Setting]:
     """All settings of a configuration, Hydra's own left out."""
     values: Any = OmegaConf.to_container(config, resolve=True)
     for section, hints in TYPES.items():
-        node = values[section] if section else values
-        for name, hint in hints.items():
-            yield Setting(f"{section}.{name}".lstrip("."), node[name], hint)
+        node = values.get(section, {}) if section else values
+        for name in hints.keys() & node.keys():
+            yield Setting(f"{section}.{name}".lstrip("."), node[name], hints[name])
     yield from _arguments(values["loader"], "loader", annotated_types(SequenceDataModule))
     yield from _arguments(values["trainer"], "trainer", annotated_types(Trainer))
     task = values["task"]
