@@ -120,7 +120,7 @@ def test_a_network_of_the_users_own_gets_the_options_that_it_names():
 # A layer names its argument; where that stands is added by who builds it.
 PLACED = {
     "model.encoder.hidden_size=0": "model.encoder.hidden_size=0 must be at least 1",
-    "model.encoder.layer.zoneout=2 model=gru_cell": "model.encoder.layer.zoneout=2.0 must be ",
+    "model.encoder.zoneout=2 model=gru_cell": "model.encoder.zoneout=2.0 must be ",
     "model.dropout=1": "model.dropout=1 must be at least 0 and below 1",
     "model.embedding_dim=0": "model.embedding_dim=0 must be at least 1",
     "task.label_smoothing=2": "task.label_smoothing=2 must be ",

@@ -89,9 +89,10 @@ def _call_placed(
     try:
         return make(*args, **kwargs)
     except ArgumentError as error:
-        if error.name in kwargs:
+        named = error if error.name in kwargs else error.within(key, names)
+        if named is error:  # an error that is its own cause would be looked through forever
             raise
-        raise error.within(key, names) from error
+        raise named from error
 
 
 def _check_section(node: Any, key: str, *, optional: bool) -> None:

@@ -79,6 +79,10 @@ def error_of(number: int) -> KeyboardInterrupt:
 
 def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
     """The signal's error that an error is or comes from; Lightning makes an exit of it."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+    seen: set[int] = set()  # causes can lead in a circle
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return error
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
-    return error
+    return None

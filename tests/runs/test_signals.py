@@ -217,3 +217,12 @@ def test_several_machines_that_do_not_know_of_each_other(train, monkeypatch):
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     with pytest.raises(InputError, match="num_nodes=2 needs the same command on each machine"):
         train(*RUN, "trainer.num_nodes=2", "trainer.strategy=ddp", "trainer.devices=1")
+
+
+def test_causes_in_a_circle_end():
+    one, other = ValueError(), ValueError()
+    one.__cause__, other.__cause__ = other, one
+    assert interruption(one) is None
+    alone = ValueError()
+    alone.__cause__ = alone
+    assert interruption(alone) is None
