@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hydra import compose, initialize_config_dir
 
@@ -65,8 +67,13 @@ def test_remembered_until_a_file_changes(tmp_path):
     assert known().get(["model=${oc.env:MODEL}"]) is None  # may mean another tomorrow
     assert known("hydra/launcher=x").get(["model=rnn"]) is None
     content = path.read_text()
-    path.write_text(content[:20])
-    assert known().get(["model=rnn"]) is None
+    odd = json.loads(content)
+    for text in (
+        *(content[:20], "[]", "3", "null", "{}", "[" * 100_000, '{"fingerprint": 3}'),
+        *(json.dumps({**odd, "identities": other}) for other in ([], None, {"[]": 3}, 3)),
+    ):
+        path.write_text(text)
+        assert known().get(["model=rnn"]) is None
     path.write_text(content)
     (source / "model" / "rnn.yaml").write_text("size: 2\n")
     assert known().get(["model=rnn"]) is None

@@ -12,6 +12,7 @@ import optuna
 import pytest
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from optuna.importance import get_param_importances
 from optuna.samplers import CmaEsSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
@@ -129,6 +130,11 @@ def test_the_best_and_its_command(search, folder, capsys):
     assert best["command"].endswith(" trainer.max_epochs=3")
     assert f"optuna-dashboard {folder / 'study.log'}" in screen.err
     assert len((folder / "results.csv").read_text().splitlines()) == 7
+    found = json.loads((folder / "study.json").read_text())
+    assert found["metrics"] == ["val/loss"]
+    assert found["logarithmic"] == ["y"]
+    importances = get_param_importances(study(folder))
+    assert found["importances"] == pytest.approx(importances)
 
 
 @pytest.mark.usefixtures("quick")

@@ -98,6 +98,29 @@ def test_jobs_tables_and_a_second_time(sweep, tmp_path, capsys):
     assert again.ran[2:] == [("rnn", 1)]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(("job.json", text) for text in ("[]", "{", '{"identity": 3}', "[" * 100_000)),
+        *(("results.json", text) for text in ("[]", '{"metrics": [1]}', '{"status": 3}')),
+        *((".identities.json", text) for text in ("[]", '{"fingerprint": []}')),
+    ],
+)
+def test_an_odd_file_costs_its_own_job_at_most(sweep, tmp_path, capsys, name, content):
+    task = Task()
+    words = ("model=rnn,gru", "seed=1")
+    sweep(task, *words, folder=tmp_path)
+    (run,) = tmp_path.glob("model_rnn*")
+    place = (tmp_path if name.startswith(".") else run) / name
+    assert place.is_file()
+    place.write_text(content)
+    capsys.readouterr()
+    sweep(task, *words, folder=tmp_path)
+    again = [] if name.startswith(".") else [("rnn", 1)]
+    assert task.ran == [("rnn", 1), ("gru", 1), *again]
+    assert [row["status"] for row in rows(tmp_path)] == ["finished"] * 2
+
+
 def fail(folder):
     raise RuntimeError("something\nbroke")
 

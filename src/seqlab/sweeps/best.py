@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optuna.exceptions import ExperimentalWarning
 from optuna.importance import get_param_importances
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from seqlab.command import single_run
@@ -66,10 +65,14 @@ def _importances(study: Study) -> dict[str, float]:
     values = {trial.values[0] for trial in study.get_trials(states=[TrialState.COMPLETE])}
     if len(values) < 2:
         return {}
+    # Of one objective Optuna knows which values are better; of two it takes the lower ones.
+    sign = -1 if study.directions[0] is StudyDirection.MAXIMIZE else 1
+    several = len(study.directions) > 1
+    target = (lambda trial: sign * trial.values[0]) if several else None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.simplefilter("ignore")  # that it is experimental, and takes the lower values
         try:
-            return get_param_importances(study, target=lambda trial: trial.values[0])
+            return get_param_importances(study, target=target)
         except (ImportError, RuntimeError, ValueError):  # nothing varies, or too few trials
             return {}
 
