@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,11 @@ from seqlab.data.series import Series, SeriesStore
 from seqlab.data.series_file import SeriesFile
 from seqlab.data.windows import cut_windows
 from seqlab.errors import InputError
+from seqlab.networks.forecaster import Forecaster
 from seqlab.networks.frame import frame_window
+from seqlab.networks.reader import Reader
+from seqlab.nn.recurrent.encoder import RecurrentEncoder
+from seqlab.nn.recurrent.gru import GRUCell
 from seqlab.nn.scaling import NORMALISERS, StandardScaling
 
 STEPS = np.random.default_rng(0).integers(1, 8, 160).cumsum()
@@ -98,6 +103,29 @@ def test_a_straight_line_has_no_variation_but_rounding():
         difference=1,
     )
     assert frame.scale.item() == 1
+
+
+def test_a_covariate_is_read_the_same_whatever_its_level():
+    """Such as a time stamp in seconds."""
+
+    def forecast(level):
+        times = level + 60 * np.arange(166.0)[:, None]
+        series = Series(values=STEPS.astype(float), known=times, past=times[:160])
+
+        class One(SeriesFile):
+            def make_store(self):
+                return SeriesStore.from_series([series])
+
+        data = One(path="none", targets=["y"], window=16, horizon=4)
+        torch.manual_seed(0)
+        encoder = partial(RecurrentEncoder, cell=GRUCell, hidden_size=6)
+        network = Forecaster(data.spec, reader=partial(Reader, encoder=encoder)).eval()
+        batch = whole(data)
+        return network(batch.inputs, batch.lengths, batch.context).forecast.point()
+
+    with torch.no_grad():
+        assert forecast(0).std() > 1e-3
+        torch.testing.assert_close(forecast(1.7e9), forecast(0), rtol=1e-5, atol=1e-6)
 
 
 # The seasonal naive forecast.

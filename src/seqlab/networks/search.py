@@ -96,9 +96,23 @@ class Search:
         )
 
     def run(
-        self, network: Seq2Seq, inputs: Tensor, lengths: Tensor, longest: int | None
+        self,
+        network: Seq2Seq,
+        inputs: Tensor,
+        lengths: Tensor,
+        longest: int | None,
+        numbers: Tensor | None = None,
     ) -> Hypotheses:
-        """Decodes sources; see `constraints` for `longest`."""
+        """Decodes sources.
+
+        Args:
+            network: the encoder and decoder.
+            inputs: (batch, time) sources.
+            lengths: (batch,) their valid positions.
+            longest: see `constraints`.
+            numbers: (batch,) which examples they are: with the seed what is drawn for each,
+                whatever batch it is in; their places if None.
+        """
         memory, state = network.start(inputs, lengths)
         bounds, count, device = self.constraints(longest), len(lengths), lengths.device
         if self.method == "beam":
@@ -119,10 +133,19 @@ class Search:
                 sentences=count,
                 constraints=bounds,
                 options=self.sampling,
-                generator=torch.Generator().manual_seed(self.seed),
+                uniform=self._draws(bounds.max_length + 1, count, numbers),
                 device=device,
             )
         return greedy(network, state, memory, sentences=count, constraints=bounds, device=device)
+
+    def _draws(self, steps: int, count: int, numbers: Tensor | None) -> Tensor:
+        """(steps, count) uniform random numbers, a stream of its own for each example."""
+        seeds = range(count) if numbers is None else numbers.tolist()
+        generator, columns = torch.Generator(), []
+        for seed in seeds:
+            generator.manual_seed(self.seed * 1_000_003 + seed)
+            columns.append(torch.rand(steps, generator=generator, dtype=torch.float32))
+        return torch.stack(columns, dim=1)
 
 
 def score(

@@ -47,6 +47,9 @@ class Prediction:
 class Forecasting(Task):
     """Trains a forecaster by its head's loss, in the windows' frames.
 
+    The loss is the mean over all values that are not missing. No score depends on how windows are
+    put into batches, but for those of sampled paths, which differ by what is drawn.
+
     Args:
         network: the forecaster.
         spec: what the data looks like.

@@ -115,7 +115,8 @@ class SequenceToSequence(Task):
         never = torch.zeros_like(batch.targets, dtype=torch.bool)
         autoregressive, _ = self.network(batch.inputs, batch.lengths, batch.targets, never)
         search = self.greedy if stage == "val" else self.search
-        found = search.run(self.network, batch.inputs, batch.lengths, self.spec.longest_target)
+        longest = self.spec.longest_target
+        found = search.run(self.network, batch.inputs, batch.lengths, longest, batch.indices)
         return loss, Outcome(
             losses.log_loss,
             free_loss=self.losses(autoregressive, batch).mean,

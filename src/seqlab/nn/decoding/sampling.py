@@ -82,14 +82,17 @@ def sample(
     constraints: Constraints,
     options: SamplingOptions,
     generator: torch.Generator | None = None,
+    uniform: Tensor | None = None,
     device: torch.device | None = None,
 ) -> Hypotheses:
     """Draws each token. A sentence's draws depend on the generator and its place alone.
 
-    The log-probabilities returned are the model's, before temperature and cuts.
+    Where `uniform` (constraints.max_length + 1, sentences) is given, they are its numbers instead
+    of the generator's. The log-probabilities returned are the model's, before temperature and cuts.
     """
-    steps = constraints.max_length + 1
-    uniform = torch.rand(steps, sentences, generator=generator, dtype=torch.float32)
+    if uniform is None:
+        steps = constraints.max_length + 1
+        uniform = torch.rand(steps, sentences, generator=generator, dtype=torch.float32)
 
     def drawn(log_probs: Tensor, rows: Tensor, step: int) -> Tensor:
         kept = truncated((log_probs / options.temperature).log_softmax(-1), options)
