@@ -38,7 +38,10 @@ def loaded(old):
     return network.eval()
 
 
-@pytest.mark.parametrize("name", [name for name in OLD if name.startswith("classifier")])
+CLASSIFIERS = [name for name in OLD if name.startswith("classifier")]
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if "multihead" not in name])
 def test_classifiers(name):
     old = OLD[name]
     with torch.no_grad():
@@ -91,8 +94,16 @@ def test_training_goes_on_where_the_weights_stand_in_the_same_order(tmp_path):
     check_goes_on(path, module)
 
 
-def test_training_does_not_go_on_where_there_are_other_weights(tmp_path):
-    path, module = saved(tmp_path, "classifier_lstm_cell")
+def test_what_cannot_be_mapped_is_refused_in_one_line(tmp_path):
+    """Pooling by multi-head attention: its number of heads is not in the weights."""
+    path, module = saved(tmp_path, "classifier_multihead")
+    with pytest.raises(InputError, match="another architecture"):
+        check_fits(path, module)
+
+
+@pytest.mark.parametrize("name", ["classifier_lstm_cell", "classifier_gru"])
+def test_training_does_not_go_on_where_there_are_other_weights(tmp_path, name):
+    path, module = saved(tmp_path, name)
     check_fits(path, module)
     with pytest.raises(InputError, match="its training cannot go on"):
         check_goes_on(path, module)

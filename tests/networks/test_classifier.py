@@ -191,7 +191,8 @@ def test_auto_pools_both_ends_of_two_directions():
     [
         ({}, "LastPooling"),
         ({"bidirectional": True}, "FirstLastPooling"),
-        ({"attention": "dot"}, "AttentionPooling"),
+        ({"attention": "dot"}, "LinearPooling"),
+        ({"attention": "additive"}, "AdditivePooling"),
         ({"pooling": "max"}, "MaxPooling"),
     ],
 )

@@ -1,3 +1,4 @@
+import copy
 from functools import partial
 
 import pytest
@@ -5,13 +6,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqlab.nn.attention import AdditiveAttention
+from seqlab.nn.attention import (
+    AdditiveAttention,
+    DotAttention,
+    GeneralAttention,
+    MultiheadAttention,
+    ScaledDotAttention,
+)
 from seqlab.nn.pooling import (
-    AttentionPooling,
     FirstLastPooling,
     LastPooling,
     MaxPooling,
     MeanPooling,
+    pool_by_attention,
 )
 from tests.nn.oracles import CELLS, make_encoder
 
@@ -20,7 +27,9 @@ POOLINGS = {
     "first_last": FirstLastPooling,
     "mean": MeanPooling,
     "max": MaxPooling,
-    "attention": lambda: AttentionPooling(AdditiveAttention(6, 6)).double(),
+    "attention": lambda: pool_by_attention(AdditiveAttention(6, 6)).double(),
+    "linear": lambda: pool_by_attention(ScaledDotAttention(6, 6)).double(),
+    "multihead": lambda: pool_by_attention(MultiheadAttention(6, 6, num_heads=2)).double(),
 }
 every_pooling = pytest.mark.parametrize("name", POOLINGS)
 lengths_of_batch = st.lists(st.integers(1, 7), min_size=1, max_size=4)
@@ -50,7 +59,7 @@ def test_equals_the_rule_on_each_sequence_alone(name, lengths, extra, seed):
     assert (weights is None) == (name != "mean")
 
 
-@pytest.mark.parametrize("name", ["mean", "attention"])
+@pytest.mark.parametrize("name", ["mean", "attention", "linear"])
 def test_weights_are_what_the_states_were_summed_with(name):
     torch.manual_seed(0)
     states, lengths = torch.randn(3, 5, 6).double(), torch.tensor([5, 1, 3])
@@ -60,9 +69,10 @@ def test_weights_are_what_the_states_were_summed_with(name):
     assert (weights[torch.arange(5) >= lengths[:, None]] == 0).all()
 
 
-def test_attention_pooling_equals_each_sequence_alone():
+@pytest.mark.parametrize("name", ["attention", "linear", "multihead"])
+def test_attention_pooling_equals_each_sequence_alone(name):
     torch.manual_seed(0)
-    pooling = POOLINGS["attention"]()
+    pooling = POOLINGS[name]()
     states, lengths = torch.randn(3, 5, 6).double(), [5, 1, 3]
     pooled, _ = pooling(states, torch.tensor(lengths))
     for row, length in enumerate(lengths):
@@ -113,7 +123,65 @@ def test_bf16_weights_of_the_mean_are_those_of_the_states():
     assert pooled.dtype == weights.dtype == torch.bfloat16
 
 
-def test_the_query_starts_of_the_width_of_its_attention():
-    pooling = AttentionPooling(partial(AdditiveAttention, attention_size=3)(64, 32))
+@pytest.mark.parametrize(
+    ("attention", "expected"),
+    [
+        (AdditiveAttention, 256 * 256 + 256 + 256),
+        (partial(AdditiveAttention, attention_size=128), 33_024),
+        (GeneralAttention, 256),
+        (DotAttention, 256),
+        (ScaledDotAttention, 256),
+        (partial(MultiheadAttention, num_heads=4), 4 * 256 + 2 * (256 * 256 + 256)),
+    ],
+)
+def test_no_parameter_is_a_constant_of_the_query(attention, expected):
+    """33,024: what a projection of 256 to 128 features and a vector have."""
+    pooling = pool_by_attention(attention(256, 256))
+    assert sum(weight.numel() for weight in pooling.parameters()) == expected
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        AdditiveAttention,
+        GeneralAttention,
+        DotAttention,
+        ScaledDotAttention,
+        partial(MultiheadAttention, num_heads=2),
+    ],
+)
+def test_it_is_the_attention_with_a_constant_query(kind):
+    """The same function: what the query contributes can be put into the weights that are left."""
+    torch.manual_seed(0)
+    attention, query = kind(6, 6).double(), torch.randn(6).double()
+    pooling = pool_by_attention(copy.deepcopy(attention))
+    with torch.no_grad():
+        if isinstance(attention, AdditiveAttention):
+            pooling.project.bias += attention.project_query(query)
+        elif isinstance(attention, GeneralAttention):
+            pooling.query.copy_(attention.project_query(query))
+        elif isinstance(attention, MultiheadAttention):
+            # A head's score is (W_q q + b_q) · W_k h / √3, and what is constant over h drops out.
+            heads = attention.project_query(query).view(2, 3, 1)
+            keys = attention.project_key.weight.view(2, 3, 6)
+            pooling.queries = torch.nn.Parameter((heads * keys).sum(1) * 3**-0.5)
+        else:
+            pooling.query.copy_(query)
+    pooling = pooling.double()
+    states, lengths = torch.randn(3, 5, 6).double(), torch.tensor([5, 1, 3])
+    pooled, weights = pooling(states, lengths)
+    mask = torch.arange(5) < lengths[:, None]
+    expected, shown = attention(query.expand(3, 1, -1), states, mask[:, None])
+    torch.testing.assert_close(pooled, expected[:, 0])
+    torch.testing.assert_close(weights, shown[:, 0])
+
+
+def test_another_attention_keeps_its_query():
+    class Other(DotAttention):
+        pass
+
+    pooling = pool_by_attention(Other(64, 64))
     assert pooling.query.shape == (64,)
     assert 0.5 < float(pooling.query.detach().norm()) < 1.5
+    pooled, _ = pooling(torch.randn(2, 3, 64), torch.tensor([3, 1]))
+    assert pooled.shape == (2, 64)

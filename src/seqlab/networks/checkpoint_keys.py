@@ -37,6 +37,7 @@ def current_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     What this version wrote stays as it is, and so does what no rule knows.
     """
     renamed = {_renamed(key): weight for key, weight in state.items()}
+    renamed = _without_queries(renamed)
     found: dict[str, Tensor] = {}
     for key, weight in renamed.items():
         cell, _, name = key.rpartition(".")
@@ -66,3 +67,31 @@ def _two_biases(cell: str, bias: Tensor, state: Mapping[str, Tensor]) -> dict[st
     if candidate is not None:
         recurrent[-len(candidate) :] = candidate
     return {f"{cell}.bias_ih": bias, f"{cell}.bias_hh": recurrent}
+
+
+def _without_queries(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """b8eaa09: pooling attention projected a learned query, a constant.
+
+    Multi-head attention's number of heads is not in its weights: those stay as they are.
+    """
+    place = "network.pooling"
+    constant, weight = (
+        state.get(f"{place}.{key}") for key in ("query", "attention.project_query.weight")
+    )
+    if constant is None or weight is None or f"{place}.attention.project_value.weight" in state:
+        return state
+    projected = {"network.pooling.query", "network.pooling.attention.project_query.weight"}
+    rest = {key: value for key, value in state.items() if key not in projected}
+    if f"{place}.attention.project_key.bias" not in rest:  # general: q W h
+        at = list(state).index(f"{place}.query")
+        items = list(rest.items())
+        return dict([*items[:at], (f"{place}.query", weight @ constant), *items[at:]])
+    renamed = {
+        f"{place}.attention.project_key.weight": f"{place}.project.weight",
+        f"{place}.attention.project_key.bias": f"{place}.project.bias",
+        f"{place}.attention.score.weight": f"{place}.score.weight",
+    }
+    rest[f"{place}.attention.project_key.bias"] = (
+        rest[f"{place}.attention.project_key.bias"] + weight @ constant
+    )
+    return {renamed.get(key, key): value for key, value in rest.items()}

@@ -12,12 +12,12 @@ from seqlab.errors import InputError, check_probability
 from seqlab.networks.reader import Reader
 from seqlab.nn.attention import Attention
 from seqlab.nn.pooling import (
-    AttentionPooling,
     FirstLastPooling,
     LastPooling,
     MaxPooling,
     MeanPooling,
     Pooling,
+    pool_by_attention,
 )
 
 PoolingName = Literal["auto", "attention", "last", "first_last", "mean", "max"]
@@ -94,7 +94,7 @@ def make_pooling(
                 "task.pooling=attention needs an attention; add model/attention=additive (or "
                 "general, dot, scaled_dot, multihead)"
             )
-        return AttentionPooling(attention(size, size))
+        return pool_by_attention(attention(size, size))
     if attention is not None:
         raise InputError(
             f"task.pooling={name} leaves the attention without effect; use model/attention=none "
