@@ -21,20 +21,21 @@ MAY_IMPORT = {
     "terminal": set(),
     "interrupts": set(),
     "command": set(),
+    "private": set(),
     "data": set(),
     "nn": set(),
     "networks": {"data", "nn"},
-    "tasks": {"data", "nn", "networks"},
-    "hints": set(),
+    "tasks": {"data", "nn", "networks", "private"},
+    "hints": {"private"},
     "overrides": set(),
-    "config": {"hints", "overrides"},
+    "config": {"hints", "overrides", "private"},
     "value_types": set(),
     "instantiation": {"hints", "value_types"},
     "effects": {"value_types"},
     "keys": {"hints", "instantiation", "value_types"},
     "build": {"data", "nn", "networks", "tasks", "callbacks", "instantiation", "keys", "effects"},
-    "trials": set(),
-    "callbacks": {"config", "data", "nn", "networks", "tasks", "trials"},
+    "trials": {"private"},
+    "callbacks": {"config", "data", "nn", "networks", "tasks", "trials", "private"},
     "runs": {
         "config",
         "hints",
@@ -49,7 +50,17 @@ MAY_IMPORT = {
         "callbacks",
     },
     "reports": {"config", "build", "data", "runs"},
-    "sweeps": {"config", "hints", "effects", "data", "runs", "reports", "build", "trials"},
+    "sweeps": {
+        "config",
+        "hints",
+        "effects",
+        "data",
+        "runs",
+        "reports",
+        "build",
+        "trials",
+        "private",
+    },
     "cli": {"config", "build", "data", "networks", "nn", "tasks", "runs", "reports"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -84,6 +95,33 @@ def test_nothing_imports_from_its_right(path):
     allowed = MAY_IMPORT[package] | {package} | FOR_ALL
     found = {name.split(".")[1] for name in imports(path) if name.startswith("seqlab.")}
     assert found <= allowed, f"{path} imports {sorted(found - allowed)}"
+
+
+# A named tuple's methods begin with an underscore so that they cannot be names of its fields.
+PUBLIC = {"_replace", "_asdict", "_fields", "_make"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if package_of(path) not in ("private", "nn")],
+    ids=lambda path: str(path.relative_to(SOURCE)),
+)
+def test_private_interfaces_of_libraries_stand_in_private_alone(path):
+    """Anything that begins with an underscore, but what a class says of itself."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and not str(node.module).startswith("seqlab"):
+            names = [*str(node.module).split("."), *(alias.name for alias in node.names)]
+            assert not [n for n in names if n.startswith("_") and n != "__future__"], names
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            own |= isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "super"
+            dunder = node.attr.startswith("__")
+            # A key of the configuration.
+            key = node.attr in ("_target_", "_partial_")
+            assert own or dunder or key or node.attr in PUBLIC, ast.unparse(node)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
+            name = getattr(node.args[1], "value", "")
+            assert not str(name).startswith("_") or str(name).startswith("__"), ast.unparse(node)
 
 
 def test_packages_are_found():

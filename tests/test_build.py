@@ -1,16 +1,27 @@
 """The way from the configuration to the objects."""
 
 import functools
+import inspect
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from seqlab.build import TASK, build_data, build_network, build_task, refuse_unused
+from seqlab.build import (
+    TASK,
+    build_data,
+    build_datamodule,
+    build_network,
+    build_task,
+    build_trainer,
+    refuse_unused,
+)
+from seqlab.callbacks.checkpoint_io import SyncedCheckpointIO
 from seqlab.errors import InputError, check_at_least
 from seqlab.instantiation import instantiate
 from seqlab.networks.classifier import Classifier, PoolingName
+from seqlab.tasks.precision import HalfWeights
 from tests.conftest import ROOT, SMALL
 
 TASKS = sorted(path.stem for path in (ROOT / "conf" / "task").glob("*.yaml"))
@@ -193,3 +204,15 @@ def test_what_the_caller_hands_over_stands_elsewhere():
     with pytest.raises(InputError) as caught:
         make(width=0)
     assert str(caught.value).startswith("width=0 must be")
+
+
+def test_what_is_built_has_a_type():
+    for make in (build_data, build_datamodule, build_network, build_task, build_trainer):
+        assert "Any" not in str(inspect.signature(make))
+
+
+def test_weights_in_half_precision_are_saved_as_safely_as_others():
+    overrides = ("trainer.precision=bf16-true", "callbacks=none", "logger=none")
+    trainer = build_trainer(composed(*overrides, "trainer.default_root_dir=null"))
+    assert isinstance(trainer.strategy.checkpoint_io, SyncedCheckpointIO)
+    assert isinstance(trainer.precision_plugin, HalfWeights)

@@ -10,19 +10,26 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lightning.pytorch.profilers import PassThroughProfiler
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from seqlab.data.datamodule import SequenceDataModule
+from seqlab.data.datamodule import Dataset, SequenceDataModule
 from seqlab.data.spec import Spec
 from seqlab.effects import refuse_if_set, refuse_without_effect
 from seqlab.errors import InputError
 from seqlab.instantiation import instantiate, locate, placed
 from seqlab.keys import TYPES, check_keys
 
+if TYPE_CHECKING:  # imported where they are used, as they take long
+    from lightning import Trainer
+    from torch import nn
+
+    from seqlab.tasks.base import Task
+
 NOTHING = nullcontext()
+T = TypeVar("T")
 
 
 class Unprofiled(PassThroughProfiler):
@@ -44,13 +51,13 @@ def build_data(config: DictConfig) -> SequenceDataModule:
     return build_datamodule(config, instantiate(config.data, "data"))
 
 
-def build_datamodule(config: DictConfig, dataset: Any) -> SequenceDataModule:
+def build_datamodule(config: DictConfig, dataset: Dataset) -> SequenceDataModule:
     """The datamodule around a dataset."""
     make = _make(SequenceDataModule, config.loader, "loader", ("dataset", "seed"))
     return make(dataset, seed=config.seed)
 
 
-def build_network(config: DictConfig, spec: Spec) -> Any:
+def build_network(config: DictConfig, spec: Spec) -> nn.Module:
     """The task's network around the model's encoder and attention, sized by the data."""
     if spec.task != config.task.name:
         raise InputError(
@@ -136,7 +143,7 @@ def _constructor(config: DictConfig, part: str) -> Callable[..., Any]:
     return instantiate(node, "task")
 
 
-def _make_network(config: DictConfig, spec: Spec) -> Any:
+def _make_network(config: DictConfig, spec: Spec) -> nn.Module:
     from seqlab.networks.reader import Reader
 
     model = config.model
@@ -164,7 +171,7 @@ def _matched(config: DictConfig, spec: Spec) -> DictConfig:
     config = copy.deepcopy(config)
     budget = config.model.match_parameters
 
-    def build(hidden_size: int) -> Any:
+    def build(hidden_size: int) -> nn.Module:
         config.model.encoder.hidden_size = hidden_size
         return _make_network(config, spec)
 
@@ -186,7 +193,7 @@ def _check_compiler() -> None:
         )
 
 
-def build_task(config: DictConfig, network: Any, spec: Spec) -> Any:
+def build_task(config: DictConfig, network: nn.Module, spec: Spec) -> Task:
     """The LightningModule that trains the network."""
     make = _constructor(config, "module")
     return make(
@@ -197,7 +204,7 @@ def build_task(config: DictConfig, network: Any, spec: Spec) -> Any:
     )
 
 
-def build_trainer(config: DictConfig, *, first_step: int = 0) -> Any:
+def build_trainer(config: DictConfig, *, first_step: int = 0) -> Trainer:
     """The trainer with its loggers and callbacks.
 
     Args:
@@ -282,7 +289,9 @@ def _purging(node: Any, step: int) -> Any:
     return node
 
 
-def _make(target: type, node: DictConfig, key: str, given: Sequence[str]) -> Any:
+def _make(
+    target: Callable[..., T], node: DictConfig, key: str, given: Sequence[str]
+) -> Callable[..., T]:
     """The target with the node's values, which need no `_target_`.
 
     Args:

@@ -87,14 +87,11 @@ def run(main: Callable[..., Any]) -> None:
 
 
 def _compose_once() -> None:
-    """Keeps Hydra from composing everything beforehand only to look up `hydra.mode`.
-
-    That would be a third of the time to an answer; here `-m` alone makes a sweep.
-    """
-    from hydra._internal.hydra import Hydra
-
+    """Keeps Hydra from composing everything twice: here `-m` alone makes a sweep."""
     if not any("hydra.mode" in word for word in sys.argv):
-        Hydra.get_mode = lambda *_, **__: None
+        from seqlab.private.hydra import skip_mode_lookup
+
+        skip_mode_lookup()
 
 
 def _in_thread(failed: threading.ExceptHookArgs) -> None:

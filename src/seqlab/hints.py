@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from seqlab.errors import InputError
+from seqlab.private.hydra import whole_configuration
 
 CONF = Path(__file__).parents[2] / "conf"
 # Options listed in a message, at most.
@@ -96,7 +97,7 @@ def unknown_key(error: BaseException) -> str | None:
         return f"{key} has no effect with the other options chosen here; leave it out"
     if "/" in key or composed is None:
         return f"{key} is not a config group{nearest(key, groups(), 'the groups are')}"
-    keys = list(keys_of(composed))
+    keys = list(keys_of(cast(dict[Any, Any], OmegaConf.to_container(composed))))
     parent, _, leaf = key.rpartition(".")
     siblings = {name.rpartition(".")[2]: name for name in keys if name.rpartition(".")[0] == parent}
     elsewhere = [name for name in keys if name.rpartition(".")[2] == leaf]
@@ -116,14 +117,14 @@ def _root(error: BaseException) -> DictConfig | None:
     """The configuration that an override did not fit."""
     cause = error.__cause__
     node = getattr(cause, "parent_node", None)
-    return None if node is None else node._get_root()
+    return None if node is None else whole_configuration(node)
 
 
-def keys_of(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Every key below a node, as it is written on the command line."""
-    for key, child in node._content.items():  # type: ignore[union-attr]
+def keys_of(values: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
+    """Every key of nested plain values, as it is written on the command line."""
+    for key, child in values.items():
         yield f"{prefix}{key}"
-        if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
+        if isinstance(child, dict):
             yield from keys_of(child, f"{prefix}{key}.")
 
 

@@ -11,6 +11,8 @@ from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
 from torch.utils.tensorboard.summary import hparams
 
+from seqlab.private.tensorboard import summary_writer
+
 
 def send_picture(trainer: Trainer, name: str, picture: Image.Image) -> bytes:
     """Sends a picture to every logger that takes pictures; the picture as PNG.
@@ -22,7 +24,7 @@ def send_picture(trainer: Trainer, name: str, picture: Image.Image) -> bytes:
     picture.save(file, "PNG", compress_level=1)
     png = file.getvalue()
     for logger in trainer.loggers:
-        writer, log_image = _summary_writer(logger), getattr(logger, "log_image", None)
+        writer, log_image = summary_writer(logger), getattr(logger, "log_image", None)
         if writer is not None:
             # The writer's own `add_image` would decode and encode it again.
             width, height = picture.size
@@ -54,7 +56,7 @@ def send_settings(trainer: Trainer, settings: Mapping[str, Any]) -> None:
     take its columns from the first run alone.
     """
     for logger in trainer.loggers:
-        writer = _summary_writer(logger)
+        writer = summary_writer(logger)
         if writer is None:
             logger.log_hyperparams(dict(settings))
         else:
@@ -69,12 +71,6 @@ def send_settings(trainer: Trainer, settings: Mapping[str, Any]) -> None:
 def send_end(trainer: Trainer) -> None:
     """Tells the loggers that ask for it that the session of `send_settings` has ended."""
     for logger in trainer.loggers:
-        writer = _summary_writer(logger)
+        writer = summary_writer(logger)
         if writer is not None:
             writer.add_summary(hparams({}, {})[2])
-
-
-def _summary_writer(logger: Any) -> Any:
-    """What a logger writes TensorBoard's summaries with; None where it writes none."""
-    find = getattr(getattr(logger, "experiment", None), "_get_file_writer", None)
-    return None if find is None else find()

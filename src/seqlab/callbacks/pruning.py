@@ -81,6 +81,7 @@ class _Judge:
     def __init__(self, handed: HandedTrial) -> None:
         import optuna
 
+        from seqlab.private.optuna import trial_id
         from seqlab.trials.pruners import make_pruner
         from seqlab.trials.storage import open_storage, reaching
 
@@ -95,7 +96,7 @@ class _Judge:
                     pruner=make_pruner(handed.pruner),
                 )
                 trials = study.get_trials(deepcopy=False)
-                self._trial = optuna.Trial(study, trials[handed.number]._trial_id)
+                self._trial = optuna.Trial(study, trial_id(trials[handed.number]))
         except (StorageError, KeyError) as error:
             self._do_without(error)
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from lightning import LightningDataModule
 
-from seqlab.data.examples import Examples
+from seqlab.data.examples import StoredSplit
 from seqlab.data.loader import BatchLoader, LengthBucketSampler
 from seqlab.data.spec import Spec
 from seqlab.data.synthetic import Split
@@ -23,7 +23,7 @@ class Dataset(Protocol):
     @property
     def splits(self) -> tuple[Split, ...]: ...
 
-    def split(self, name: Split) -> Examples: ...
+    def split(self, name: Split) -> StoredSplit: ...
 
 
 class SequenceDataModule(LightningDataModule):

@@ -5,11 +5,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from seqlab.data.batch import IGNORED, Batch, loss_weights
+
+
+class StoredSplit(Protocol):
+    """A split from which batches can be cut: `Examples`, or the `Windows` of series."""
+
+    @property
+    def lengths(self) -> Tensor: ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Tensor, share: float = 1.0) -> Batch: ...
+
+    def loss_weights(self, indices: Tensor) -> Tensor: ...
+
+    def fingerprint(self) -> str: ...
 
 
 @dataclass

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqlab.data.batch import Batch
-from seqlab.data.examples import Examples
+from seqlab.data.examples import StoredSplit
 
 # Batches whose sequences are sorted together: more makes lengths within a batch more alike, fewer
 # makes batches more random.
@@ -116,7 +116,7 @@ class BatchLoader:
 
     def __init__(
         self,
-        examples: Examples,
+        examples: StoredSplit,
         sampler: LengthBucketSampler,
         accumulation: Callable[[], tuple[int, float]] | None = None,
     ) -> None:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import lightning
 import numpy as np
@@ -30,6 +31,7 @@ from seqlab.instantiation import instantiate
 from seqlab.runs.backtest import BackTest, back_test
 from seqlab.runs.checkpoint import best_checkpoint, load_checkpoint
 from seqlab.saving import write_atomically
+from seqlab.tasks.base import Task
 from seqlab.tasks.forecasting import Forecasting
 
 # What of the callbacks decides which weights a training ends with.
@@ -96,8 +98,9 @@ class RunBackTest:
             first = dataset.store.lengths - self.steps
             PastSeries(dataset=dataset, store=dataset.store.head(first)).split("train")
 
-    def run(self, task: Forecasting, trainer: Trainer, folder: Path) -> dict[str, float]:
+    def run(self, trained: Task, trainer: Trainer, folder: Path) -> dict[str, float]:
         """Back-tests, prints and writes; returns the scores as `backtest/…`."""
+        task = cast(Forecasting, trained)  # the data are series
         task.to(trainer.strategy.root_device)
         found = back_test(
             task,
@@ -122,7 +125,8 @@ class RunBackTest:
         with tempfile.TemporaryDirectory() as folder:
             config = quiet(self.config, folder)
             data = build_datamodule(config, PastSeries(dataset=self.dataset, store=store))
-            task = build_task(config, build_network(config, data.spec), data.spec)
+            network = build_network(config, data.spec)
+            task = cast(Forecasting, build_task(config, network, data.spec))
             again = build_trainer(config)
             again.fit(task, data)
             best = best_checkpoint(again)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, read_write
+
+from seqlab.private.hydra import override_dirname, set_values
 
 # Values that decide over how the files are composed, or that Hydra works with afterwards.
 BEFOREHAND = ("hydra.searchpath", "hydra.job.env_copy")
@@ -52,7 +53,7 @@ class Composer:
             self._composed[choices] = pickle.dumps(whole)
         composed: DictConfig = pickle.loads(self._composed[choices])  # of our own making
         try:
-            ConfigLoaderImpl._apply_overrides_to_config(values, composed)
+            set_values(composed, values)
         except HydraException:  # to be told in Hydra's own way
             return self._loader.load_sweep_config(self._config, list(overrides))
         job = composed.hydra.job
@@ -61,8 +62,8 @@ class Composer:
             composed.hydra.overrides.hydra = [*self._config.hydra.overrides.hydra, *hydras]
             tasks = [override for override in parsed if not override.is_hydra_override()]
             composed.hydra.overrides.task = [override.input_line for override in tasks]
-            job.override_dirname = get_overrides_dirname(
-                overrides=tasks,
+            job.override_dirname = override_dirname(
+                tasks,
                 kv_sep=job.config.override_dirname.kv_sep,
                 item_sep=job.config.override_dirname.item_sep,
                 exclude_keys=job.config.override_dirname.exclude_keys,

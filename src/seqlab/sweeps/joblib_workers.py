@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from seqlab.private.joblib import processes_of
 from seqlab.sweeps.accelerators import accelerators
 from seqlab.sweeps.elsewhere import (
     Parcel,
@@ -53,7 +54,7 @@ class _Slot:
     def start(self, job: Job, parcel: Parcel) -> None:
         self.open()
         self.job, self.future = job, self.pool.submit(parcel)
-        self.processes = dict(self.pool._processes)
+        self.processes = processes_of(self.pool)
 
     def end(self) -> Ended:
         """The job that ended, and how; the slot is free then."""

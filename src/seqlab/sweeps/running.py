@@ -12,13 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobStatus, run_job
+from hydra.core.utils import run_job
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from seqlab.command import composing_flags
 from seqlab.config import explain
 from seqlab.interrupts import interruption
+from seqlab.private.hydra import job_error
 from seqlab.reports.collect import changed_keys, results_of
 from seqlab.reports.records import JOB_FILE, RESULTS_FILE
 from seqlab.runs.record import outputs
@@ -51,8 +52,7 @@ def run(
                 job_subdir_key="hydra.sweep.subdir",
                 hydra_context=context,
             )
-            # The property would write the error to the screen in Hydra's words.
-            error = done._return_value if done.status is JobStatus.FAILED else None
+            error = job_error(done)
         except (KeyboardInterrupt, SystemExit) as exit_:
             signal = interruption(exit_)
             if signal is not None:

@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from seqlab.private.optuna import trial_id
 from seqlab.sweeps.lock import Process
 from seqlab.sweeps.samplers import MakeSampler
 
@@ -86,14 +87,14 @@ class Trials:
         self.study.sampler = optuna.samplers.RandomSampler()
         trial = self.study.ask()
         trial.set_user_attr(OWNER, self.owner)
-        self._mine[trial.number] = trial._trial_id
+        self._mine[trial.number] = trial_id(trial)
         place = self._place(trial.number)
         if place >= self.total:  # another sweeper was quicker
             trial.set_user_attr(SURPLUS, True)
             self.fail(trial.number, "the search had its number of trials")
             return None
         self.study.sampler = make_sampler(place)
-        return Trial(self.study, trial._trial_id)
+        return Trial(self.study, trial_id(trial))
 
     def complete(self, number: int, values: Sequence[float]) -> None:
         self._tell(number, TrialState.COMPLETE, values)
@@ -140,13 +141,13 @@ class Trials:
 
     def note(self, number: int, key: str, value: Any) -> None:
         """Adds a remark to a trial."""
-        self.storage.set_trial_user_attr(self._frozen(number)._trial_id, key, value)
+        self.storage.set_trial_user_attr(trial_id(self._frozen(number)), key, value)
 
     def copy_reports(self, number: int, other: FrozenTrial) -> None:
         """Gives a trial what another one of its parameters reported while it trained."""
-        trial_id = self._frozen(number)._trial_id
+        place = trial_id(self._frozen(number))
         for step, value in other.intermediate_values.items():
-            self.storage.set_trial_intermediate_value(trial_id, step, value)
+            self.storage.set_trial_intermediate_value(place, step, value)
 
     def state(self, number: int) -> TrialState:
         return self._frozen(number).state
@@ -178,9 +179,9 @@ class Trials:
             count = 0
             while not over.wait(self.interval):
                 count += 1
-                for trial_id in list(self._mine.values()):
+                for identity in list(self._mine.values()):
                     try:
-                        self.storage.set_trial_user_attr(trial_id, BEAT, count)
+                        self.storage.set_trial_user_attr(identity, BEAT, count)
                     except Exception:  # ended meanwhile, or out of reach, which the sweeper tells
                         continue
 

@@ -19,6 +19,7 @@ from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
 from seqlab.errors import NonFiniteLossError
 from seqlab.networks.checkpoint_keys import current_keys
+from seqlab.private.lightning import CURRENT_HOOK
 from seqlab.tasks.resumed_settings import (
     apply_settings,
     continue_plateau,
@@ -71,9 +72,7 @@ class Task(LightningModule, ABC):
             self._meters[stage].keeps_examples = stage.startswith("test")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes here which hook it is in, some fifty times a step; a module's own way of
-        # setting an attribute, which looks for weights, would take a tenth of a millisecond of it.
-        if name == "_current_fx_name":
+        if name == CURRENT_HOOK:
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)

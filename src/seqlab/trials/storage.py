@@ -15,7 +15,6 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -26,6 +25,7 @@ from sqlalchemy.exc import (
 )
 
 from seqlab.errors import InputError, StorageError
+from seqlab.private.optuna import JournalLock
 
 # Two sweepers that start at once on an empty database both make its tables.
 TRIES = 5
@@ -125,7 +125,7 @@ def _journal(path: Path, create: bool) -> JournalStorage:
             ) from error
 
 
-class _KernelLock(BaseJournalFileLock):
+class _KernelLock(JournalLock):
     """Lets one process write at a time; the kernel frees it when its holder is killed.
 
     A line that a killed writer left half written is cut off before the next one is appended.
