@@ -223,6 +223,7 @@ def build_trainer(config: DictConfig, *, first_step: int = 0) -> Trainer:
     )
 
     from seqlab.callbacks.checkpoint_io import SyncedCheckpointIO
+    from seqlab.private.lightning import leave_signals_alone
 
     nodes = {f"logger.{name}": node for name, node in (config.logger or {}).items()}
     made = [
@@ -261,9 +262,7 @@ def build_trainer(config: DictConfig, *, first_step: int = 0) -> Trainer:
         given["profiler"] = Unprofiled()
     make = _make(Trainer, config.trainer, "trainer", ("callbacks", "logger", "plugins"))
     trainer = make(**given)
-    # Our `LastCheckpoint` hears signals. Lightning's own way loses the exit status, and speaks to
-    # the other processes from inside a signal's handler, where it waits for them without end.
-    trainer._signal_connector.register_signal_handlers = lambda: None
+    leave_signals_alone(trainer)  # our `LastCheckpoint` hears them
     _check_nodes(trainer)
     return trainer
 

@@ -2,10 +2,12 @@
 
 import inspect
 import os
+import signal
 
 import optuna
 import pytest
 import torch
+import torchmetrics
 from hydra import compose, initialize_config_dir
 from hydra._internal import utils
 from hydra._internal.hydra import Hydra
@@ -13,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from omegaconf import OmegaConf
 from optuna.storages import JournalStorage
@@ -23,6 +26,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from seqlab.private import hydra, lightning, tensorboard
 from seqlab.private.joblib import processes_of
 from seqlab.private.optuna import JournalLock, trial_id
+from seqlab.private.torch import set_last_rates
+from seqlab.private.torchmetrics import set_update_count
 from tests.conftest import ROOT
 
 
@@ -68,37 +73,71 @@ def test_omegaconf_knows_the_root_of_a_node():
     assert hydra.whole_configuration(config.a.b) is config
 
 
-@pytest.mark.filterwarnings("ignore:.*treespec:FutureWarning")  # of torch, by Lightning
-def test_lightning_notes_the_hook_in_this_attribute(tmp_path):
-    seen = []
+class Small(LightningModule):
+    """Notes the hooks that it is told of."""
 
-    class Module(LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.zeros(1))
+    def __init__(self):
+        object.__setattr__(self, "seen", [])
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
 
-        def __setattr__(self, name, value):
-            if name == lightning.CURRENT_HOOK:
-                seen.append(value)
-            super().__setattr__(name, value)
+    def __setattr__(self, name, value):
+        if name == lightning.CURRENT_HOOK:
+            self.seen.append(value)
+        super().__setattr__(name, value)
 
-        def training_step(self, batch, batch_idx):
-            return self.weight.sum()
+    def training_step(self, batch, batch_idx):
+        return self.weight.sum()
 
-        def configure_optimizers(self):
-            return torch.optim.SGD(self.parameters(), lr=0.1)
+    def validation_step(self, batch, batch_idx):
+        self.seen.append("validated")
 
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class Watch(Callback):
+    """Notes after each training batch what is due, and who handles SIGTERM."""
+
+    def __init__(self):
+        self.due, self.handlers = [], []
+
+    def on_train_batch_end(self, trainer, module, *_):
+        self.due.append(lightning.validation_is_due(trainer))
+        self.handlers.append(signal.getsignal(signal.SIGTERM))
+
+
+@pytest.fixture
+def trained(tmp_path):
     trainer = Trainer(
-        max_steps=1,
+        max_steps=5,
+        val_check_interval=2,
+        check_val_every_n_epoch=None,
         accelerator="cpu",
         default_root_dir=tmp_path,
+        callbacks=[Watch()],
+        num_sanity_val_steps=0,
         enable_checkpointing=False,
         enable_model_summary=False,
         enable_progress_bar=False,
         logger=False,
     )
-    trainer.fit(Module(), torch.utils.data.DataLoader([0, 1]))
-    assert "training_step" in seen
+    lightning.leave_signals_alone(trainer)
+    module = Small()
+    batches = torch.utils.data.DataLoader(range(6))
+    trainer.fit(module, batches, torch.utils.data.DataLoader([0]))
+    return trainer, module
+
+
+# Of torch, by Lightning; and that a loader of numbers could use more processes.
+@pytest.mark.filterwarnings("ignore:.*treespec:FutureWarning", "ignore:.*num_workers")
+def test_lightning_tells_hooks_due_validations_and_leaves_signals_alone(trained):
+    trainer, module = trained
+    watch = next(call for call in trainer.callbacks if isinstance(call, Watch))
+    assert "training_step" in module.seen
+    assert watch.due == [False, True, False, True, False]
+    assert module.seen.count("validated") == 2
+    assert set(watch.handlers) == {signal.getsignal(signal.SIGTERM)}
 
 
 def test_a_journals_lock_needs_no_more_than_two_methods(tmp_path):
@@ -148,3 +187,22 @@ def test_a_pool_knows_its_processes():
     assert set(processes) == {identity}
     pool.shutdown()
     assert processes[identity].exitcode == 0
+
+
+def test_a_metric_knows_that_it_was_updated():
+    source, copy = torchmetrics.MeanMetric(), torchmetrics.MeanMetric()
+    source.update(3.0)
+    for name, value in source.metric_state.items():
+        setattr(copy, name, value)
+    assert not copy.update_called
+    set_update_count(copy, source.update_count)
+    assert copy.update_count == 1
+    assert copy.compute() == 3.0  # which warns where nothing was updated
+
+
+def test_a_schedule_says_the_rates_that_it_was_told():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step)
+    set_last_rates(scheduler, [0.25])
+    assert scheduler.get_last_lr() == [0.25]
+    assert scheduler.last_epoch == 0

@@ -24,6 +24,7 @@ from seqlab.callbacks.resuming import (
     training_metrics,
 )
 from seqlab.interrupts import error_of, interrupts
+from seqlab.private.lightning import validation_is_due
 from seqlab.saving import LAST, PREVIOUS
 from seqlab.tasks.base import Task
 
@@ -133,7 +134,7 @@ class LastCheckpoint(Checkpoint):
             return  # the gradients of a group of batches are in no checkpoint
         stop = self._signal()
         out_of_steps = 0 <= trainer.max_steps <= trainer.global_step
-        if trainer.should_stop or out_of_steps or (stop and not _validation_is_due(trainer)):
+        if trainer.should_stop or out_of_steps or (stop and not validation_is_due(trainer)):
             self._save(trainer)
             self._saved_at = trainer.global_step
             self._stopping = stop
@@ -219,13 +220,6 @@ class LastCheckpoint(Checkpoint):
 def _raise(signal: int) -> None:
     if signal:
         raise error_of(signal)
-
-
-def _validation_is_due(trainer: Trainer) -> bool:
-    """Whether a validation follows the training batch that has just ended."""
-    loop = trainer.fit_loop
-    assert loop._data_fetcher is not None  # it fetched the batch
-    return loop.epoch_loop._should_check_val_fx(loop._data_fetcher)
 
 
 def keep_previous(last: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from torch import nn
 from torchmetrics import Metric
 
+from seqlab.private.torchmetrics import set_update_count
+
 
 def meter_state(meter: Metric) -> dict[str, Any]:
     """The accumulated state of a metric and of the metrics in it, by name."""
@@ -21,9 +23,7 @@ def restore_meter(meter: Metric, state: dict[str, Any]) -> None:
     for name, part in _parts(meter).items():
         for key, value in state[name]["values"].items():
             setattr(part, key, value)
-        # TorchMetrics has no public way to say that a metric was updated.
-        part._update_count = state[name]["updates"]
-        part._computed = None
+        set_update_count(part, state[name]["updates"])
 
 
 def _parts(meter: nn.Module) -> dict[str, Metric]:

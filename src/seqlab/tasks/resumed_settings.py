@@ -7,6 +7,8 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
+from seqlab.private.torch import set_last_rates
+
 # How far a plateau schedule is; the rest of its state are settings.
 PLATEAU_PROGRESS = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch", "_last_lr")
 
@@ -51,7 +53,7 @@ def continue_schedule(scheduler: LRScheduler, settings: list[dict[str, Any]], st
         scheduler.optimizer.param_groups, scheduler.base_lrs, rates, strict=True
     ):
         group["lr"], group["initial_lr"] = rate, base
-    scheduler._last_lr = rates
+    set_last_rates(scheduler, rates)
 
 
 def continue_plateau(scheduler: ReduceLROnPlateau, state: dict[str, Any]) -> None:
