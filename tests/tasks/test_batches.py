@@ -13,9 +13,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from torch import Tensor
 
-from seqlab.build import build_data, build_network, build_task
+from seqlab.build import build_data, build_network, build_task, build_trainer
 from seqlab.data.batch import Batch
 from seqlab.data.loader import BatchLoader, LengthBucketSampler
+from seqlab.runs.setup import prepare
 from seqlab.tasks.base import Meter, Task
 from tests.conftest import ROOT
 
@@ -197,3 +198,34 @@ def test_accumulated_gradients_are_those_of_a_large_batch(case, accumulate, devi
         )
         for ours, theirs in zip(found, expected, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("case", ["classes, weights", "tags", "pairs, coverage", "mae"])
+def test_a_trainer_that_accumulates_takes_the_steps_of_a_large_batch(case, gaps):
+    """Where an epoch is one group, smaller than the trainer divides by."""
+
+    def trained(*overrides: str) -> list[Tensor]:
+        prepare(1)
+        GlobalHydra.instance().clear()
+        path = (f"data.path={gaps}",) if CASES[case][0] == GAPS[0] else ()
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            config = compose("train", [*CASES[case], *path, *TRAINED, *overrides])
+        data = build_data(config)
+        task = build_task(config, build_network(config, data.spec), data.spec)
+        trainer = build_trainer(config)
+        trainer.fit(task, data)
+        assert trainer.global_step == 2
+        return [parameter.detach().clone() for parameter in task.parameters()]
+
+    whole = trained("loader.batch_size=100", "trainer.max_epochs=2")
+    groups = ("loader.batch_size=7", "trainer.accumulate_grad_batches=9")
+    groups = trained(*groups, "trainer.max_epochs=2")
+    torch.testing.assert_close(groups, whole, rtol=1e-6, atol=1e-9)
+
+
+TRAINED = ("callbacks=none", "logger=none", "optimizer=sgd", "optimizer.lr=0.1")
+TRAINED += ("trainer.precision=64-true", "trainer.gradient_clip_val=null")
+TRAINED += ("trainer.enable_progress_bar=false", "trainer.enable_model_summary=false")
+TRAINED += ("trainer.enable_checkpointing=false", "trainer.limit_val_batches=0")
+TRAINED += ("trainer.default_root_dir=null", "model.encoder.hidden_size=6")
+TRAINED += ("trainer.accelerator=cpu",)
