@@ -119,7 +119,7 @@ class ForecastCallback(FigureCallback):
         count = int(split.ends[whole - 1]) if whole else min(len(split), MOST_WINDOWS)
         below: list[Tensor] = []
         first: list[Tensor] = []
-        counts = task.network.head.counts
+        counts = task.network.head.is_count
         for indices in torch.arange(count).split(256):
             batch, prediction = _predicted(trainer, task, split, indices)
             if (inside := _below(prediction.forecast, batch.targets, counts=counts)) is not None:

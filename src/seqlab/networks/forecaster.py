@@ -179,7 +179,7 @@ class Forecaster(nn.Module):
                 teacher_forcing_ratio=teacher_forcing_ratio,
                 num_samples=num_samples,
             )
-        if self.head.counts:
+        if self.head.is_count:
             # A count's likelihood is that of its own units.
             frame = Frame(torch.zeros_like(frame.base), torch.ones_like(frame.scale))
         return Outcome(forecast, frame, weights)
@@ -240,7 +240,7 @@ class Forecaster(nn.Module):
         forecast = self.head(raw.double().unflatten(-1, (self.channels, -1)))
         if self.affine is not None:
             forecast = forecast.affine(*self.affine.inverse())
-        if self.head.counts:
+        if self.head.is_count:
             scale = frame.scale if raw.ndim == 3 else frame.scale[:, 0]
             forecast = forecast.affine(torch.zeros_like(scale), scale)
         return forecast
@@ -259,7 +259,7 @@ class Forecaster(nn.Module):
         if truth is not None and teacher_forcing_ratio >= 1 and not self.spec.missing:
             raw, weights = horizon.teacher_forced(start, truth)
             return self._forecast(raw, frame), weights
-        if num_samples and self.head.spreads:
+        if num_samples and self.head.is_probabilistic:
             return self._sample_paths(horizon, start, frame, num_samples)
 
         def next_value(step: int, raw: Tensor) -> Tensor:
@@ -287,7 +287,7 @@ class Forecaster(nn.Module):
 
         _, weights = uncompiled(horizon.autoregressive)(start, next_value, rows)
         values = torch.stack(steps, dim=1)
-        if self.head.counts:
+        if self.head.is_count:
             values = (values * frames.scale).round()
         if weights is not None:
             weights = weights.unflatten(0, (-1, count)).mean(dim=1)
@@ -296,7 +296,7 @@ class Forecaster(nn.Module):
     def _value(self, raw: Tensor, frame: Frame, choose: Callable[[Forecast], Tensor]) -> Tensor:
         """One value (batch, channel) of a step's forecast, in the frame."""
         value = choose(self._forecast(raw, frame))
-        return value / frame.scale[:, 0] if self.head.counts else value
+        return value / frame.scale[:, 0] if self.head.is_count else value
 
 
 def _float64(values: Sequence[float]) -> Tensor:

@@ -26,13 +26,13 @@ class Head(nn.Module, ABC):
 
     Attributes:
         size: raw numbers a value.
-        counts: the forecast is of whole numbers from 0 on.
-        spreads: the forecast knows how uncertain it is.
+        is_count: the forecast is of whole numbers from 0 on.
+        is_probabilistic: the forecast is a distribution or quantiles, not a point.
     """
 
     size: int
-    counts: bool = False
-    spreads: bool = True
+    is_count: bool = False
+    is_probabilistic: bool = True
 
     @abstractmethod
     def forward(self, raw: Float[Tensor, "*shape size"]) -> Forecast:
@@ -43,7 +43,7 @@ class PointHead(Head):
     """The value itself."""
 
     size = 1
-    spreads = False
+    is_probabilistic = False
 
     def __init__(self, kind: PointLoss) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class NegativeBinomialHead(Head):
     """Mean and dispersion, both by softplus."""
 
     size = 2
-    counts = True
+    is_count = True
 
     def forward(self, raw: Float[Tensor, "*shape 2"]) -> NegativeBinomial:
         return NegativeBinomial(

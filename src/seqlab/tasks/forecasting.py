@@ -122,7 +122,7 @@ class Forecasting(Task):
     def measure(self, batch: Batch, stage: str) -> tuple[Tensor, Prediction | None]:
         training = stage == "train"
         # The likelihood of a path is that of each step given the true ones before it.
-        by_chain = self.network.stepwise and self.network.head.spreads
+        by_chain = self.network.stepwise and self.network.head.is_probabilistic
         ratio = self.forcing(self.global_step) if training else float(by_chain)
         outcome = self.network(
             batch.inputs,
