@@ -84,8 +84,38 @@ def pairs() -> Iterator[object]:
 
 @pytest.mark.parametrize(("case", "precision"), list(pairs()))
 def test_two_steps_in_every_precision(case, precision):
+    train_and_predict(*CASES[case], f"trainer.precision={precision}")
+
+
+# One model for each cell or encoder. The recurrent ones differ in nothing else.
+MODELS = sorted(path.stem for path in (ROOT / "conf" / "model").glob("[!_]*.yaml"))
+ENCODERS = [name for name in MODELS if not name.startswith("bi") and not name.endswith("_attn")]
+FAMILIES = ("classes of values", "tags", "pairs, greedy", "mse, direct")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("model", ENCODERS)
+def test_every_encoder_in_every_precision(model, precision):
+    """Each in one family; the next encoder in the next."""
+    family = FAMILIES[ENCODERS.index(model) % len(FAMILIES)]
+    sizes = ("model.encoder.hidden_size=8", f"trainer.precision={precision}")
+    train_and_predict(*CASES[family], f"model={model}", *sizes)
+
+
+CELLS = sorted(path.stem for path in (ROOT / "conf" / "cell").glob("[!_]*.yaml"))
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_decodes_in_reduced_precision(cell, precision):
+    family = ("pairs, greedy", "attention")[CELLS.index(cell) % 2]
+    choice = (f"task.decoder.cell={cell}", f"trainer.precision={precision}")
+    train_and_predict(*CASES[family], *choice)
+
+
+def train_and_predict(*overrides):
     prepare(0)
-    config = composed(*CASES[case], f"trainer.precision={precision}")
+    config = composed(*overrides)
     data = build_data(config)
     task = build_task(config, build_network(config, data.spec), data.spec)
     trainer: Trainer = build_trainer(config)
