@@ -180,3 +180,35 @@ def test_train_py_imports_nothing_heavy_at_its_top():
         cwd=SOURCE.parents[1],
     )
     assert done.stdout.split() == []
+
+
+KERNELS = SOURCE / "nn" / "kernels"
+OUTSIDE = [path for path in FILES if KERNELS not in path.parents]
+LIBRARY = [path for path in OUTSIDE if path.is_relative_to(SOURCE / "nn")]
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_kernels_are_reached_through_their_table_alone(path):
+    if path.name != "kernel_table.py":
+        assert not [name for name in imports(path) if name.startswith("seqlab.nn.kernels")]
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_nothing_outside_the_kernels_is_differentiated_by_hand(path):
+    attributes = [
+        ast.unparse(node) for node in ast.walk(ast.parse(path.read_text())) if is_attribute(node)
+    ]
+    assert not [x for x in attributes if x.endswith("autograd.Function")]
+    assert "torch.autograd.function" not in set(imports(path))
+    private = [x for x in attributes if x.startswith(("torch.ops", "torch._"))]
+    assert not private
+
+
+def is_attribute(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute)
+
+
+def test_kernels_are_found():
+    """The tests above have something to walk."""
+    assert len(OUTSIDE) < len(FILES)
+    assert "torch.autograd.Function" in (KERNELS / "cpu_rnn.py").read_text()

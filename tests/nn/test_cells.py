@@ -1,11 +1,15 @@
 """Written-out cells against PyTorch's own layers, their papers' sums and finite differences."""
 
+import inspect
+from functools import partial
+
 import pytest
 import torch
+from torch import nn
 from torch.autograd import gradcheck
 
 from seqlab.errors import InputError
-from seqlab.nn.recurrent.cell import Cell
+from seqlab.nn.recurrent.cell import Cell, GatedCell
 from seqlab.nn.recurrent.gru import GRUCell
 from seqlab.nn.recurrent.layer import RecurrentLayer
 from seqlab.nn.recurrent.lstm import LSTMCell
@@ -211,3 +215,48 @@ def test_a_cell_of_ones_own_runs_in_the_layer():
 def test_the_first_part_of_the_state_is_the_output():
     with pytest.raises(InputError, match="must begin with hidden_size=3"):
         Sum(3, 3, state_sizes=(4, 3))
+
+
+INITIALISED = [
+    name
+    for name, cell in CELLS.items()
+    if "initialisation" in inspect.signature(cell.func).parameters
+]
+
+
+@pytest.mark.parametrize("name", INITIALISED)
+@pytest.mark.parametrize("initialisation", ["orthogonal", "uniform"])
+def test_every_cell_starts_as_asked(name, initialisation):
+    torch.manual_seed(0)
+    cell = CELLS[name](16, 16, initialisation=initialisation)
+    matrices = [w for _, w in cell.named_parameters() if w.shape[-1] == 16 and w.shape[0] >= 16]
+    matrices = [block for w in matrices if w.dim() == 2 for block in w.detach().split(16)]
+    assert matrices
+    bound = 16**-0.5
+    largest = max(block.abs().max() for block in matrices)
+    assert (largest <= bound) == (initialisation == "uniform")
+    if isinstance(cell, GatedCell):
+        for block in cell.weight_hh.detach().split(16):
+            distance = (block @ block.T - torch.eye(16)).abs().max()
+            assert (distance < 1e-5) == (initialisation == "orthogonal")
+
+
+def test_all_cells_but_the_lru_can_be_initialised_either_way():
+    assert {name for name in CELLS if name not in INITIALISED} == {"lru"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "theirs"),
+    [
+        (RNNCell, nn.RNN),
+        (GRUCell, nn.GRU),
+        (partial(LSTMCell, forget_bias=0.0), nn.LSTM),
+    ],
+)
+def test_uniform_is_how_pytorch_starts(kind, theirs):
+    torch.manual_seed(0)
+    ours = kind(5, 4, initialisation="uniform").state_dict()
+    torch.manual_seed(0)
+    expected = theirs(5, 4).state_dict()
+    for name, weight in ours.items():
+        assert torch.equal(weight, expected[f"{name}_l0"])

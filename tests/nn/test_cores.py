@@ -213,3 +213,13 @@ def test_refuses_a_state_of_the_wrong_shape(name):
 def test_refuses_sizes_that_make_no_network(name, option):
     with pytest.raises(InputError, match=next(iter(option))):
         ENCODERS[name](3, **{"hidden_size": 8, **option})
+
+
+@each
+def test_without_lengths_all_positions_are_valid(name):
+    encoder = make(name)
+    states, final = encoder(inputs())
+    expected, last = encoder(inputs(), torch.full((4,), TIME))
+    assert torch.equal(states, expected)
+    for part, other in zip(final, last, strict=True):
+        assert torch.equal(part, other)
