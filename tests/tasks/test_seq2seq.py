@@ -226,3 +226,25 @@ def test_tokens_that_are_blanks_count_in_bleu():
         scores = meter.compute()
         assert scores["bleu"].item() == pytest.approx(expected, abs=1e-3)
         assert (scores["chrf"].item() == pytest.approx(100)) == (written == true)
+
+
+def test_exact_match_in_training_is_that_of_greedy_search():
+    """Known without a search: the tokens that a search would read are the true ones till it errs."""
+    task = build()
+    batch = DATA.split("train").batch(torch.arange(64))
+    optimizer = torch.optim.Adam(task.parameters(), lr=0.02)
+    for _ in range(60):
+        optimizer.zero_grad()
+        task.losses(
+            task.network(batch.inputs, batch.lengths, batch.targets)[0], batch
+        ).mean.backward()
+        optimizer.step()
+    task.eval()
+    with torch.no_grad():
+        _, outcome = task.measure(batch, "train")
+        found = task.greedy.run(task.network, batch.inputs, batch.lengths, DATA.spec.longest_target)
+    lengths = found.lengths[:, 0].tolist()
+    written = [row[:n] for row, n in zip(found.tokens[:, 0].tolist(), lengths, strict=True)]
+    right = [one == other for one, other in zip(written, targets(batch), strict=True)]
+    assert outcome.right.tolist() == right
+    assert 0 < sum(right) < len(right)

@@ -22,7 +22,7 @@ METRICS: dict[str, Direction | None] = {
     r"token_accuracy|sentence_accuracy|span_(strict_)?(precision|recall|f1)(_.+)?": "larger",
     r"exact_match(_length_\d+_\d+)?|bleu|chrf|alignment_(accuracy|mass)": "larger",
     rf"skill_vs_{_BASELINE}": "larger",
-    r"(free_)?loss|perplexity|edit_distance|calibration_error": "smaller",
+    r"(free_)?loss(_step)?|perplexity|edit_distance|calibration_error": "smaller",
     rf"({_BASELINE}_)?{_ERROR}": "smaller",
     r"parameters|seconds": "smaller",
     # What is wanted is a certain value, or nothing at all.

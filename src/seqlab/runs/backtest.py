@@ -18,7 +18,7 @@ from seqlab.data.spec import Spec
 from seqlab.data.windows import Windows, cut_windows
 from seqlab.errors import InputError, check_at_least
 from seqlab.tasks.forecast_meter import ForecastMeter, defined, point_errors
-from seqlab.tasks.forecasting import Forecasting
+from seqlab.tasks.forecasting import Forecasting, Prediction
 
 Refit = Callable[[SeriesStore, int], Forecasting]
 """`refit(store, origin)` trains a forecaster on a store that ends where its series are cut."""
@@ -176,7 +176,7 @@ def _measure(
     task.eval()
     with torch.inference_mode():
         loss, prediction = task.measure(batch, "test")
-        assert prediction is not None  # it is in training only
+        assert isinstance(prediction, Prediction)  # it is a point in training only
         meter.update(loss, prediction, batch)
         errors.add("model", defined(prediction.forecast.point()), batch, place)
         for name, forecast in baselines(batch, task.series).items():

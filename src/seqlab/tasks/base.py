@@ -63,6 +63,8 @@ class Task(LightningModule, ABC):
         # The optimizer's settings of each parameter group, and the rates with which a run that is
         # resumed was begun.
         self._settings: list[dict[str, Any]] = []
+        # The step of the last validation.
+        self.validated_at: int | None = None
         # False where a part of the epoch's training metrics is lost.
         self.reports_epoch = True
         self._former_rates: list[float] | None = None
@@ -89,9 +91,31 @@ class Task(LightningModule, ABC):
         """The accumulated metrics of a stage."""
         return self._meters[stage]
 
+    @property
+    def logs_step(self) -> bool:
+        """Whether the training step under way is one whose loss is logged."""
+        return (self.global_step + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+
+    @property
+    def watches_batch(self) -> bool:
+        """Whether scores that are dear to compute are taken of this training batch.
+
+        They are of the first batch of each epoch and of those that are logged: the epoch's scores
+        are then a sample's.
+        """
+        return self.logs_step or self.trainer.fit_loop.epoch_loop.batch_idx == 0
+
+    def scheduled(self) -> dict[str, float]:
+        """What the family changes from step to step by a schedule, by name."""
+        return {}
+
+    def _log_schedule(self) -> None:
+        for name, value in self.scheduled().items():
+            self.log(f"train/{name}", value, batch_size=1)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss, outputs = self.measure(batch, "train")
-        due = (self.global_step + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        due = self.logs_step
         # Looking at a number on an accelerator waits for all its work: only when it is logged.
         if (due or loss.device.type == "cpu") and not torch.isfinite(loss):
             raise NonFiniteLossError(
@@ -103,7 +127,8 @@ class Task(LightningModule, ABC):
         if due:
             # Every step would cost more than the step's own bookkeeping.
             shared = loss.detach() * batch.share
-            self.log("train/loss", shared, prog_bar=True, sync_dist=True, batch_size=len(batch))
+            self.log("train/loss_step", shared, sync_dist=True, batch_size=len(batch))
+            self._log_schedule()
         scale = batch.share * batch.group_share
         return loss * scale if scale != 1.0 else loss
 
@@ -131,10 +156,14 @@ class Task(LightningModule, ABC):
             self.meter("train").reset()
             self.reports_epoch = True
         self._finish("train")
+        self._log_schedule()
 
     def on_validation_epoch_end(self) -> None:
         scores = self._finish("val")
-        if self.plateau is not None and scores and not self.trainer.sanity_checking:
+        if not scores or self.trainer.sanity_checking:
+            return
+        self.validated_at = self.trainer.global_step
+        if self.plateau is not None and self.trainer.state.fn == "fit":
             self.plateau.step(scores["loss"])
 
     def on_test_epoch_end(self) -> None:
@@ -155,12 +184,9 @@ class Task(LightningModule, ABC):
         self._tell_if_not_finite(stage, scores)
         headline = self.spec.metric
         for name, score in scores.items():
-            if stage == "train" and name == "loss":
-                continue  # logged by the step, under the same name
             # Every device holds the same value already; sync_dist says so to Lightning.
-            self.log(
-                f"{stage}/{name}", score, prog_bar=name == headline, sync_dist=True, batch_size=1
-            )
+            shown = name in ("loss", headline) and stage in ("train", "val")
+            self.log(f"{stage}/{name}", score, prog_bar=shown, sync_dist=True, batch_size=1)
         return scores
 
     def _tell_if_not_finite(self, stage: str, scores: dict[str, Tensor]) -> None:

@@ -46,7 +46,8 @@ class ForecastMeter(Meter):
         spec: what the data looks like.
         quantiles: levels of the pinball loss.
         intervals: coverage of the intervals.
-        loss_only: leaves out all but the loss.
+        headline_only: leaves out all but the loss and the headline metric of the point forecasts,
+            which `update` is given in the units of the series, (batch, horizon, channel).
         calibrate: takes the conformity scores of all windows before the metrics are computed.
     """
 
@@ -62,7 +63,7 @@ class ForecastMeter(Meter):
         *,
         quantiles: Sequence[float],
         intervals: Sequence[float],
-        loss_only: bool = False,
+        headline_only: bool = False,
         calibrate: Callable[[Tensor], None] | None = None,
     ) -> None:
         super().__init__()
@@ -71,7 +72,7 @@ class ForecastMeter(Meter):
         self.series = spec.series
         self.quantiles = torch.tensor(tuple(quantiles))
         self.intervals = tuple(intervals)
-        self.loss_only = loss_only
+        self.headline_only = headline_only
         self.calibrate = calibrate
         self.headline = ROOTS.get(spec.metric, spec.metric)
         self.names: list[str] = []
@@ -86,10 +87,11 @@ class ForecastMeter(Meter):
         self.add_state("series_errors", errors, "sum")
         self.add_state("conformity", [], "cat")
 
-    def collect(self, outputs: Prediction | None, batch: Batch) -> None:
-        if self.loss_only or outputs is None:
-            return
+    def collect(self, outputs: Prediction | Tensor, batch: Batch) -> None:
         target, context = batch.targets, batch.context
+        if isinstance(outputs, Tensor):
+            self._add({self.headline: point_errors(outputs, target, context)[self.headline]})
+            return
         values = point_errors(defined(outputs.forecast.point()), target, context)
         own = values[self.headline]
         values |= self._spread(outputs, target, context)
@@ -156,9 +158,9 @@ class ForecastMeter(Meter):
         self.series_errors.index_add_(0, series, pair.sum(dim=(1, 2)))
 
     def outcomes(
-        self, outputs: Prediction | None, batch: Batch
+        self, outputs: Prediction | Tensor, batch: Batch
     ) -> dict[str, tuple[Tensor, Tensor]]:
-        assert outputs is not None  # tests forecast
+        assert not isinstance(outputs, Tensor)  # those are of training
         point = defined(outputs.forecast.point())
         values = point_errors(point, batch.targets, batch.context)
         wanted = dict.fromkeys((self.spec.metric, "mae", "rmse"))
@@ -171,7 +173,7 @@ class ForecastMeter(Meter):
 
     def scores(self) -> dict[str, Tensor]:
         """The metrics over all steps; those by step and the baselines' are kept as attributes."""
-        if self.loss_only or not len(self.sums):
+        if not len(self.sums):
             return {}
         if self.calibrate is not None:
             self.calibrate(dim_zero_cat(self.conformity).movedim(0, 1))
@@ -182,6 +184,8 @@ class ForecastMeter(Meter):
         of_step = _with_roots(step)
         self.by_step = {key: of_step[key] for key in of_step if not key.endswith(f"/{MODEL}")}
         every = _with_roots(whole)
+        if self.headline_only:
+            return {name: every[name] for name in (self.spec.metric,) if name in every}
         self.baselines = {}
         for key in [key for key in every if "/" in key]:
             name, metric = key.split("/")

@@ -16,7 +16,7 @@ from seqlab.nn.conformal import Conformal
 from seqlab.nn.distributions import Forecast
 from seqlab.nn.heads import check_levels
 from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
-from seqlab.tasks.forecast_meter import ForecastMeter
+from seqlab.tasks.forecast_meter import ForecastMeter, defined
 from seqlab.tasks.teacher_forcing import ScheduleName, make_forcing
 
 
@@ -115,11 +115,11 @@ class Forecasting(Task):
             self.spec,
             quantiles=self.quantiles,
             intervals=self.intervals,
-            loss_only=stage == "train",
+            headline_only=stage == "train",
             calibrate=self._calibrate if stage == "val" else None,
         )
 
-    def measure(self, batch: Batch, stage: str) -> tuple[Tensor, Prediction | None]:
+    def measure(self, batch: Batch, stage: str) -> tuple[Tensor, Prediction | Tensor]:
         training = stage == "train"
         # The likelihood of a path is that of each step given the true ones before it.
         by_chain = self.network.stepwise and self.network.head.is_probabilistic
@@ -136,9 +136,15 @@ class Forecasting(Task):
         loss = outcome.forecast.loss(scaled.masked_fill(missing, 0.0))
         loss = loss.masked_fill(missing, 0.0).sum() / (~missing).sum().clamp(min=1)
         if training:
-            return loss, None
+            with torch.no_grad():
+                return loss, defined(outcome.frame.in_units(outcome.forecast).point())
         # The likelihood comes from the true values before each step, the forecast does not.
         return loss, self.predict(batch) if by_chain else self._prediction(outcome, batch)
+
+    def scheduled(self) -> dict[str, float]:
+        if not self.network.stepwise:
+            return {}
+        return {"teacher_forcing": self.forcing(self.global_step)}
 
     def predict(self, batch: Batch) -> Prediction:
         """Forecasts a batch, without looking at its targets but to judge the intervals."""

@@ -111,7 +111,10 @@ class SequenceToSequence(Task):
         if self.coverage_weight and weights is not None:
             loss = loss + self.coverage_weight * coverage_loss(weights, valid_targets(batch)).mean()
         if stage == "train":
-            return loss, Outcome(losses.log_loss.detach())
+            # Greedy search writes the reference just where each token, with the true ones before
+            # it, is the likeliest: no search is needed to know.
+            right = (logits.detach().argmax(-1) == batch.targets) | ~valid_targets(batch)
+            return loss, Outcome(losses.log_loss.detach(), right=right.all(1))
         never = torch.zeros_like(batch.targets, dtype=torch.bool)
         autoregressive, _ = self.network(batch.inputs, batch.lengths, batch.targets, never)
         search = self.greedy if stage == "val" else self.search
@@ -124,6 +127,9 @@ class SequenceToSequence(Task):
             tokens=found.tokens[:, 0],
             lengths=found.lengths[:, 0],
         )
+
+    def scheduled(self) -> dict[str, float]:
+        return {"teacher_forcing": self.forcing(self.global_step)}
 
     def losses(self, logits: Tensor, batch: Batch) -> Losses:
         """The losses of the logits (batch, steps, vocabulary)."""

@@ -29,6 +29,7 @@ class Outcome(NamedTuple):
         weights: (batch, steps, time) of the attention, reading the truth.
         tokens: (batch, steps) the output, without its end.
         lengths: (batch,) of the output.
+        right: (batch,) in training, whether greedy search would write the reference.
     """
 
     log_loss: Tensor
@@ -36,6 +37,7 @@ class Outcome(NamedTuple):
     weights: Tensor | None = None
     tokens: Tensor | None = None
     lengths: Tensor | None = None
+    right: Tensor | None = None
 
 
 class Seq2SeqMeter(Meter):
@@ -43,13 +45,14 @@ class Seq2SeqMeter(Meter):
 
     Args:
         spec: names of the tokens.
-        brief: leaves out all but the perplexity.
+        brief: leaves out all but the perplexity and exact match.
         by_length: adds exact match by the length of the source.
     """
 
     log_loss: Tensor
     free_sum: Tensor
     target_tokens: Tensor
+    sum_right: Tensor
     looks: Tensor
     outputs: list[Tensor]
     output_lengths: list[Tensor]
@@ -65,7 +68,7 @@ class Seq2SeqMeter(Meter):
         self.brief = brief
         self.by_length = by_length
         self.exact_by_length: dict[int, tuple[float, int]] = {}
-        for name in ("log_loss", "free_sum", "target_tokens"):
+        for name in ("log_loss", "free_sum", "target_tokens", "sum_right"):
             self.add_state(name, torch.zeros((), dtype=torch.float64), "sum")
         self.add_state("looks", torch.zeros(7, dtype=torch.float64), "sum")
         for name in (
@@ -81,6 +84,8 @@ class Seq2SeqMeter(Meter):
         assert batch.target_lengths is not None  # the loss asked
         self.log_loss += outputs.log_loss.double()
         self.target_tokens += batch.target_lengths.sum()
+        if outputs.right is not None:
+            self.sum_right += outputs.right.sum()
         if self.brief or outputs.tokens is None or outputs.lengths is None:
             return
         if outputs.free_loss is not None:
@@ -113,7 +118,9 @@ class Seq2SeqMeter(Meter):
         `alignment_accuracy` and `alignment_mass`, of reading the truth.
         """
         scores = {"perplexity": (self.log_loss / self.target_tokens).exp()}
-        if self.brief or not len(self.output_lengths):  # a tensor, once devices are gathered
+        if self.brief:
+            return scores | {"exact_match": self.sum_right / self.count}
+        if not len(self.output_lengths):  # a tensor, once devices are gathered
             return scores
         scores["free_loss"] = self.free_sum / self.count
         outputs, output_lengths = self._padded("outputs", "output_lengths")

@@ -86,8 +86,9 @@ class Tagging(Task):
     def measure(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor | None]:
         emissions, _ = self.network(batch.inputs, batch.lengths)
         loss = self.loss(emissions, batch)
-        # To decode a CRF costs as much as to train it, which is too much to watch the training.
-        if stage == "train" and self.network.crf is not None:
+        # To decode a CRF costs as much as to train it, which is too much for every batch.
+        dear = self.network.crf is not None or self.spec.metric == "span_f1"
+        if stage == "train" and dear and not self.watches_batch:
             return loss, None
         return loss, self.predict(emissions.detach(), batch.lengths).tags
 
@@ -150,7 +151,7 @@ class TaggingMeter(Meter):
 
     Args:
         spec: names and scheme of the tags.
-        brief: leaves out all but the token accuracy.
+        brief: leaves out all but the token accuracy and the headline metric.
     """
 
     counts: Tensor
@@ -165,9 +166,10 @@ class TaggingMeter(Meter):
         self.add_state("counts", torch.zeros(tags, tags, dtype=torch.long), "sum")
         self.add_state("sentences_right", torch.zeros((), dtype=torch.long), "sum")
         self.lenient = self.strict = None
-        if spec.scheme is not None and not brief:
+        if spec.scheme is not None:
             scheme = TagScheme(spec.label_names, spec.scheme)
-            self.lenient, self.strict = SpanScore(scheme, "lenient"), SpanScore(scheme, "strict")
+            self.lenient = SpanScore(scheme, "lenient")
+            self.strict = None if brief else SpanScore(scheme, "strict")
 
     def collect(self, outputs: Tensor | None, batch: Batch) -> None:
         if outputs is None:
@@ -195,7 +197,8 @@ class TaggingMeter(Meter):
             return {}
         accuracy = self.counts.diagonal().sum() / total
         if self.brief:
-            return {"token_accuracy": accuracy}
+            spans = {} if self.lenient is None else {"span_f1": self.lenient.compute()["f1"]}
+            return {"token_accuracy": accuracy, **spans}
         self.confusion = self.counts.clone()
         occurrences = (self.counts.sum(0) + self.counts.sum(1)).double()
         f1 = 2 * self.counts.diagonal() / occurrences
