@@ -17,7 +17,14 @@ def main(config: DictConfig) -> None:
     from seqlab.build import build_data, build_network, build_task, build_trainer
     from seqlab.runs.checkpoint import best_checkpoint
     from seqlab.runs.folder import RunFolder
-    from seqlab.runs.report import final_scores, fit_scores, print_results, was_pruned
+    from seqlab.runs.report import (
+        final_scores,
+        fit_scores,
+        print_results,
+        tested_weights,
+        validate_last,
+        was_pruned,
+    )
     from seqlab.runs.rolling import plan_backtest
     from seqlab.runs.setup import prepare
     from seqlab.runs.start import find_start
@@ -40,6 +47,8 @@ def main(config: DictConfig) -> None:
         if was_pruned(trainer):
             folder.end("pruned", task=task, metrics=scores, best_checkpoint=best)
             return
+        if best is None:
+            scores |= validate_last(trainer, task, data)
         trainer.test(task, data, ckpt_path=best, verbose=False)
         scores |= final_scores(trainer)
         if backtest:
@@ -47,7 +56,7 @@ def main(config: DictConfig) -> None:
 
         folder.end("finished", task=task, data=data, metrics=scores, best_checkpoint=best)
         if trainer.is_global_zero:
-            print_results(scores, data.spec, folder.path)
+            print_results(scores, data.spec, folder.path, tested=tested_weights(trainer, best))
 
 
 if __name__ == "__main__":

@@ -223,6 +223,7 @@ def build_trainer(config: DictConfig, *, first_step: int = 0) -> Trainer:
     )
 
     from seqlab.callbacks.checkpoint_io import SyncedCheckpointIO
+    from seqlab.callbacks.monitors import MonitorCheck, monitors_of, with_mode
     from seqlab.private.lightning import leave_signals_alone
 
     nodes = {f"logger.{name}": node for name, node in (config.logger or {}).items()}
@@ -235,6 +236,7 @@ def build_trainer(config: DictConfig, *, first_step: int = 0) -> Trainer:
         nodes |= {
             f"task.callbacks.{name}": node for name, node in (config.task.callbacks or {}).items()
         }
+    nodes = {key: with_mode(node, key) for key, node in nodes.items()}
     callbacks = [instantiate(node, key, optional=True) for key, node in nodes.items()]
     # Lightning refuses a callback whose work is switched off elsewhere; we leave it out.
     validates = config.trainer.limit_val_batches != 0
@@ -249,7 +251,7 @@ def build_trainer(config: DictConfig, *, first_step: int = 0) -> Trainer:
     off = tuple(kind for kind, wanted in useful.items() if not wanted)
     callbacks = [call for call in callbacks if call is not None and not isinstance(call, off)]
     given: dict[str, Any] = {
-        "callbacks": callbacks,
+        "callbacks": [*callbacks, MonitorCheck(monitors_of(nodes))],
         "logger": loggers or False,
         "plugins": [SyncedCheckpointIO()],
     }

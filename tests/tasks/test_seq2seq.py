@@ -229,7 +229,7 @@ def test_tokens_that_are_blanks_count_in_bleu():
 
 
 def test_exact_match_in_training_is_that_of_greedy_search():
-    """Known without a search: the tokens that a search would read are the true ones till it errs."""
+    """Without a search: the tokens that it would read are the true ones up to its first error."""
     task = build()
     batch = DATA.split("train").batch(torch.arange(64))
     optimizer = torch.optim.Adam(task.parameters(), lr=0.02)

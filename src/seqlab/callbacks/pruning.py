@@ -31,6 +31,11 @@ class PruningCallback(Callback):
         # One value a validation, those before a checkpoint that was gone on from among them.
         self._values: list[float] = []
 
+    @property
+    def metric(self) -> str | None:
+        """The metric that is reported; None in a run of no search."""
+        return None if self._handed is None else self._handed.metric
+
     def state_dict(self) -> dict[str, Any]:
         return {"values": self._values}
 

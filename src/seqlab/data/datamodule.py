@@ -113,6 +113,10 @@ class SequenceDataModule(LightningDataModule):
                     "devices need; make it larger or use fewer devices (trainer.devices)"
                 )
 
+    def batches(self, name: Split) -> int:
+        """How many batches an epoch of a split has."""
+        return len(self._loader(name))
+
     def _loader(self, name: Split, shuffle: bool = False) -> BatchLoader:
         rank = 0 if self.trainer is None else self.trainer.global_rank
         world_size = 1 if self.trainer is None else self.trainer.world_size

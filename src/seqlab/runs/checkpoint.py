@@ -21,7 +21,8 @@ from seqlab.saving import LAST, PREVIOUS
 def best_checkpoint(trainer: Trainer) -> str | None:
     """The best checkpoint of a fit; None (the weights as they are) where none was kept."""
     for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.best_model_path:
+        # Without a metric to monitor, Lightning calls the last one the best.
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
             return callback.best_model_path
     return None
 

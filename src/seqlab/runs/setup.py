@@ -26,6 +26,8 @@ NOISE = (
     r"You're resuming from a checkpoint that ended before the epoch ended",
     r"The dirpath has changed from",
     r"You requested to overfit but enabled",
+    # Where training ends before its first validation, that comes afterwards.
+    r"`ModelCheckpoint\(monitor=.*could not find the monitored key",
 )
 
 
