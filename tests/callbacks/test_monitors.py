@@ -21,6 +21,7 @@ class Trained(Callback):
         Trained.steps += 1
 
 
+WHOLE = "trainer.limit_val_batches=1.0"
 SPY = "+callbacks.spy={_target_: tests.callbacks.test_monitors.Trained}"
 
 
@@ -68,7 +69,7 @@ def test_a_metric_that_a_batch_lacks_is_found_in_another(train):
         *RUN,
         "callbacks.best.monitor=val/auroc",
         "loader.batch_size=1",
-        "trainer.limit_val_batches=16",
+        WHOLE,
     )
     assert results["status"] == "finished"
 

@@ -31,6 +31,10 @@ class Narrow(EpochProgressBar):
         Narrow.screen = io.StringIO()
         self.console = Console(file=Narrow.screen, force_terminal=True, width=80)
 
+    def begin(self, trainer, description, total):
+        super().begin(trainer, description, total)
+        self._shown.refresh()  # an epoch of a test is over before the screen is drawn again
+
 
 def test_a_line_an_epoch(train, capsys, caplog):
     with caplog.at_level(logging.INFO, logger="seqlab"):

@@ -10,10 +10,12 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column
 
 from seqlab.errors import check_at_least
 from seqlab.tasks.base import Task
+
+# Characters of the bar.
+BAR = 12
 
 log = logging.getLogger("seqlab")
 
@@ -47,15 +49,12 @@ class EpochProgressBar(ProgressBar):
         if not self._enabled or not trainer.is_global_zero or not self.console.is_terminal:
             return
         if self._shown is None:
-            scores = TextColumn(
-                "{task.fields[scores]}", table_column=Column(no_wrap=True, overflow="ellipsis")
-            )
             self._shown = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=12),
+                BarColumn(bar_width=BAR),
                 MofNCompleteColumn(),
                 TimeRemainingColumn(compact=True),
-                scores,
+                TextColumn("{task.fields[scores]}"),
                 console=self.console,
                 refresh_per_second=2,
                 transient=True,
@@ -63,7 +62,7 @@ class EpochProgressBar(ProgressBar):
             self._shown.start()
         if self._bar is not None:
             self._shown.remove_task(self._bar)
-        self._bar = self._shown.add_task(description, total=total, scores=scores_in_line(trainer))
+        self._bar = self._shown.add_task(description, total=total, scores=self._scores(trainer))
 
     def end(self) -> None:
         """Takes the bar away."""
@@ -73,7 +72,18 @@ class EpochProgressBar(ProgressBar):
 
     def _move(self, trainer: Trainer, done: int, total: float, every: int = 1) -> None:
         if self._shown is not None and (done % every == 0 or done >= total):
-            self._shown.update(self._bar, completed=done, scores=scores_in_line(trainer))
+            self._shown.update(self._bar, completed=done, scores=self._scores(trainer))
+
+    def _scores(self, trainer: Trainer) -> str:
+        """The latest losses and headline metrics, as far as they fit beside the bar."""
+        left = self.console.width - len("epoch 100/100") - BAR - len("1000/1000  00:00:00    ")
+        text = ""
+        for name, value in trainer.progress_bar_metrics.items():
+            longer = f"{text}  {name} {float(value):.3g}".strip()
+            if len(longer) > left:
+                break
+            text = longer
+        return text
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         total = self.total_train_batches
@@ -165,12 +175,6 @@ def epoch_of(trainer: Trainer) -> str:
     most = trainer.max_epochs
     number = f"{trainer.current_epoch + 1}"
     return f"{number}/{most}" if most is not None and most > 0 else number
-
-
-def scores_in_line(trainer: Trainer) -> str:
-    """The latest losses and headline metrics."""
-    found = {**trainer.progress_bar_metrics}
-    return "  ".join(f"{name} {float(value):.3g}" for name, value in found.items())
 
 
 def _total(batches: Any) -> float:
