@@ -44,7 +44,8 @@ def run(query: Tensor, keys: Tensor, vector: Tensor, factors: Tensor) -> Tensor:
 
 def reciprocals(query_factors: Tensor, factors: Tensor, out: Tensor) -> Tensor:
     """The ratio r of one query a row: (batch, size) and (batch, time, size) into `out`."""
-    return torch.mul(factors, query_factors[:, None], out=out).add_(1).reciprocal_()
+    one = factors.new_ones(())
+    return torch.addcmul(one, factors, query_factors[:, None], out=out).reciprocal_()
 
 
 def step_backward(
