@@ -134,6 +134,21 @@ def test_private_interfaces_of_libraries_stand_in_private_alone(path):
             assert not str(name).startswith("_") or str(name).startswith("__"), ast.unparse(node)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if package_of(path) == "callbacks"],
+    ids=lambda path: str(path.relative_to(SOURCE)),
+)
+def test_callbacks_know_no_family(path):
+    """They ask any task for what they draw; see `tasks.views`."""
+    families = {"Classification", "Tagging", "SequenceToSequence", "Forecasting"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names = {alias.name for alias in node.names}
+            assert not names & families
+            assert not [name for name in names if name.endswith("Meter") and name != "Meter"]
+
+
 def test_packages_are_found():
     """The test above has something to walk."""
     found = {package_of(path) for path in FILES}

@@ -14,9 +14,8 @@ from seqlab.callbacks.figures import SHOWN, FigureCallback, Moment, prepared, wh
 from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
 from seqlab.errors import check_at_least
-from seqlab.networks.reader import Reader
-from seqlab.networks.tagger import Tagger
 from seqlab.tasks.base import Task
+from seqlab.tasks.views import Pooled
 
 # With more classes than this, some are not shown.
 MOST_CLASSES = 24
@@ -45,18 +44,17 @@ class AttentionCallback(FigureCallback):
         self, trainer: Trainer, task: Task, moment: Moment
     ) -> Iterator[tuple[str, Image.Image]]:
         data = getattr(trainer, "datamodule", None)
-        if task.spec.task != "classification" or data is None:
-            return
+        if data is None or task.spec.task != "classification":
+            return  # examples are chosen by their class
         examples = data.examples(moment)
         count = max(self.sequences, min(task.spec.output_size, MOST_CLASSES))
         batch = prepared(trainer, task, examples.batch(handful(examples.targets, count)))
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            # `forward` itself: a compiled network would be compiled once more for this shape.
-            logits, weights = task.network.forward(batch.inputs, batch.lengths)
-        if weights is None:
+            pooled = task.pooled(batch)
+        if pooled is None:
             return
         title = f"Attention over {SHOWN[moment]} sequences, {when(trainer, moment)}"
-        sequences = list(_strips(batch, logits.argmax(dim=-1), weights, task.spec))
+        sequences = list(_strips(batch, pooled, task.spec))
         features = task.spec.input_names if task.spec.kind == "values" else ()
         yield f"{moment}/attention", strips(sequences, title, features=features)
 
@@ -72,7 +70,7 @@ def handful(targets: Tensor, count: int) -> Tensor:
     return (turn * len(counts) + targets).argsort()[:count]
 
 
-def _strips(batch: Batch, predicted: Tensor, weights: Tensor, spec: Spec) -> Iterator[Strip]:
+def _strips(batch: Batch, pooled: Pooled, spec: Spec) -> Iterator[Strip]:
     for row, length in enumerate(batch.lengths.tolist()):
         inputs = batch.inputs[row, :length].cpu()
         known = None if batch.evidence is None else batch.evidence[row, :length].cpu().numpy()
@@ -80,9 +78,9 @@ def _strips(batch: Batch, predicted: Tensor, weights: Tensor, spec: Spec) -> Ite
             content=inputs.float().numpy()
             if spec.kind == "values"
             else [spec.input_names[token] for token in inputs.tolist()],
-            weights=weights[row, :length].float().cpu().numpy(),
+            weights=pooled.weights[row, :length].float().cpu().numpy(),
             label=spec.label_names[int(batch.targets[row])],
-            prediction=spec.label_names[int(predicted[row])],
+            prediction=spec.label_names[int(pooled.predicted[row])],
             evidence=known,
         )
 
@@ -107,17 +105,13 @@ class SelfAttentionCallback(FigureCallback):
         self, trainer: Trainer, task: Task, moment: Moment
     ) -> Iterator[tuple[str, Image.Image]]:
         data = getattr(trainer, "datamodule", None)
-        if data is None or not _attends_to_itself(task):
+        if data is None:
             return
         examples = data.examples(moment)
         chosen = torch.arange(min(self.sequences, len(examples)))
         batch = prepared(trainer, task, examples.batch(chosen))
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            if isinstance(task.network, Tagger):
-                _, weights = task.network.forward(batch.inputs, batch.lengths)
-            else:
-                reader: Reader = task.network.reader  # type: ignore[assignment]
-                _, _, weights = reader.forward(batch.inputs, batch.lengths, need_state=False)
+            weights = task.self_attention(batch)
         if weights is None:
             return
         for row, length in enumerate(batch.lengths.tolist()):
@@ -140,13 +134,3 @@ class SelfAttentionCallback(FigureCallback):
                 high=round_above(float(shown.max())),
             )
             yield f"{moment}/self_attention_{row + 1}", picture
-
-
-def _attends_to_itself(task: Task) -> bool:
-    """Whether the states of the task's inputs attend to one another."""
-    reader = getattr(task.network, "reader", None)
-    # A forecaster's reader does not read the inputs as they are in the batch.
-    if not isinstance(reader, Reader) or task.spec.series is not None:
-        return False
-    joined = isinstance(task.network, Tagger) and task.network.attention is not None
-    return joined or reader.self_attention is not None

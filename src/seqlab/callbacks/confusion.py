@@ -24,7 +24,7 @@ class ConfusionCallback(FigureCallback):
         self, trainer: Trainer, task: Task, moment: Moment
     ) -> Iterator[tuple[str, Image.Image]]:
         for stage, words in STAGES[moment].items():
-            counts = getattr(task.meter(stage), "confusion", None)
+            counts = task.meter(stage).confusion
             if counts is None:
                 continue
             counts = counts.cpu()

@@ -15,11 +15,12 @@ from seqlab.callbacks.figures import FigureCallback, Moment, prepared, when
 from seqlab.callbacks.plots import Fan, autocorrelation_plot, coverage_plot, fan_chart, step_errors
 from seqlab.data.baselines import baselines
 from seqlab.data.batch import Batch
+from seqlab.data.spec import SeriesSpec
 from seqlab.data.windows import Windows
 from seqlab.errors import check_at_least
 from seqlab.nn.distributions import Forecast
 from seqlab.tasks.base import Task
-from seqlab.tasks.forecasting import Forecasting, Prediction
+from seqlab.tasks.forecasting import Prediction
 
 # Levels of the coverage plot, most windows it is drawn from, and lags of the autocorrelation.
 LEVELS = torch.linspace(0.05, 0.95, 19)
@@ -56,28 +57,30 @@ class ForecastCallback(FigureCallback):
         self, trainer: Trainer, task: Task, moment: Moment
     ) -> Iterator[tuple[str, Image.Image]]:
         data = getattr(trainer, "datamodule", None)
-        if not isinstance(task, Forecasting) or data is None:
-            return
-        split = data.examples(moment)
-        if not isinstance(split, Windows):
+        series = task.spec.series
+        if data is None or series is None or not series.autoregressive:
             return  # one target a sequence has no history to draw
+        split: Windows = data.examples(moment)
         self._validations += moment == "val"
         if moment == "val" and (self._validations - 1) % self.every:
             return
         now = when(trainer, moment)
-        names = task.series.names
         chosen = torch.linspace(0, len(split) - 1, min(self.windows, len(split))).long().unique()
         batch, prediction = _predicted(trainer, task, split, chosen)
-        fans = [_fan(batch, prediction, row, task, names) for row in range(len(batch))]
+        if prediction is None:
+            return
+        fans = [_fan(batch, prediction, row, series) for row in range(len(batch))]
         yield f"{moment}/forecasts", fan_chart(fans, f"Forecasts, {moment} windows, {now}")
         if moment == "val":
             return
-        yield from self._errors(task, now)
+        yield from self._errors(task, series, now)
         yield from self._attention(batch, prediction, now)
         yield from self._residuals(trainer, task, split, now)
 
-    def _errors(self, task: Forecasting, now: str) -> Iterator[tuple[str, Image.Image]]:
-        steps = getattr(task.meter("test"), "by_step", {})
+    def _errors(
+        self, task: Task, series: SeriesSpec, now: str
+    ) -> Iterator[tuple[str, Image.Image]]:
+        steps = task.meter("test").by_step
         metric = task.spec.metric
         if metric not in steps:
             return
@@ -86,7 +89,7 @@ class ForecastCallback(FigureCallback):
             baseline, slash, kind = name.partition("/")
             if slash and kind == metric:
                 errors[baseline] = values.cpu().numpy()
-        optimum = task.spec.optimum if task.series.horizon == 1 else None
+        optimum = task.spec.optimum if series.horizon == 1 else None
         title = f"Error by step, test, {now}"
         yield "test/error_by_step", step_errors(errors, title, metric=metric, optimum=optimum)
 
@@ -112,16 +115,18 @@ class ForecastCallback(FigureCallback):
         )
 
     def _residuals(
-        self, trainer: Trainer, task: Forecasting, split: Windows, now: str
+        self, trainer: Trainer, task: Task, split: Windows, now: str
     ) -> Iterator[tuple[str, Image.Image]]:
         # Windows of whole series, as residuals must follow one another in time.
         whole = int((split.ends <= MOST_WINDOWS).sum())
         count = int(split.ends[whole - 1]) if whole else min(len(split), MOST_WINDOWS)
         below: list[Tensor] = []
         first: list[Tensor] = []
-        counts = task.network.head.is_count
+        counts = False
         for indices in torch.arange(count).split(256):
             batch, prediction = _predicted(trainer, task, split, indices)
+            assert prediction is not None  # `draw` asked
+            counts = prediction.is_count
             if (inside := _below(prediction.forecast, batch.targets, counts=counts)) is not None:
                 below.append(inside.cpu())
             first.append((batch.targets - prediction.forecast.point())[:, 0].cpu())
@@ -197,8 +202,8 @@ def autocorrelation(residuals: Tensor, counts: list[int], lags: int) -> Tensor:
 
 
 def _predicted(
-    trainer: Trainer, task: Forecasting, split: Windows, indices: Tensor
-) -> tuple[Batch, Prediction]:
+    trainer: Trainer, task: Task, split: Windows, indices: Tensor
+) -> tuple[Batch, Prediction | None]:
     batch = prepared(trainer, task, split.batch(indices))
     # What is drawn must not change what is drawn at random in training.
     with (
@@ -207,18 +212,16 @@ def _predicted(
         trainer.precision_plugin.forward_context(),
     ):
         torch.manual_seed(0)
-        return batch, task.predict(batch)
+        return batch, task.forecasts(batch)
 
 
-def _fan(
-    batch: Batch, prediction: Prediction, row: int, task: Forecasting, names: tuple[str, ...]
-) -> Fan:
+def _fan(batch: Batch, prediction: Prediction, row: int, series: SeriesSpec) -> Fan:
     def first_channel(values: Tensor) -> np.ndarray:
         # An axis has no place for what is infinite.
         channel = values[row, ..., 0].double().cpu()
         return channel.where(channel.isfinite(), torch.nan).numpy()
 
-    found = baselines(batch, task.series)
+    found = baselines(batch, series)
     calibrated = not bool(prediction.calibrated_lower.isnan().all())
     lower, upper, words = prediction.lower, prediction.upper, ""
     if calibrated:
@@ -227,12 +230,13 @@ def _fan(
     bounds = {}
     if lower is not None and upper is not None:
         # The widest first, so that the others are drawn on top.
-        for number in sorted(range(len(task.intervals)), key=lambda n: -task.intervals[n]):
+        shares = prediction.intervals
+        for number in sorted(range(len(shares)), key=lambda n: -shares[n]):
             pair = first_channel(lower[number]), first_channel(upper[number])
-            bounds[f"{100 * task.intervals[number]:g} %{words}"] = pair
+            bounds[f"{100 * shares[number]:g} %{words}"] = pair
     name, age = "", 0
     if batch.context is not None:
-        name = names[int(batch.context.series[row])]
+        name = series.names[int(batch.context.series[row])]
         age = int(batch.context.age[row])
     return Fan(
         name=f"series {name}, after {age} values",

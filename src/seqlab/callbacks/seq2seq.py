@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from lightning import LightningModule, Trainer
@@ -21,8 +21,6 @@ from seqlab.data.spec import Spec
 from seqlab.errors import check_at_least
 from seqlab.escaping import markdown_code
 from seqlab.tasks.base import Task
-from seqlab.tasks.seq2seq import SequenceToSequence
-from seqlab.tasks.seq2seq_meter import Seq2SeqMeter
 
 
 class AlignmentCallback(FigureCallback):
@@ -50,7 +48,7 @@ class AlignmentCallback(FigureCallback):
         if batch is None or batch.target_lengths is None:
             return
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            _, weights = task.network.forward(batch.inputs, batch.lengths, batch.targets)
+            weights = task.alignment(batch)
         if weights is None:
             return
         for row in range(len(batch)):
@@ -81,10 +79,9 @@ class ExactMatchCallback(FigureCallback):
     ) -> Iterator[tuple[str, Image.Image]]:
         points: dict[str, dict[int, float]] = {}
         for stage in STAGES[moment]:
-            meter = task.meter(stage)
-            if isinstance(meter, Seq2SeqMeter) and meter.exact_by_length:
-                shares = meter.exact_by_length.items()
-                points[stage] = {length: share for length, (share, _) in shares}
+            by_length = task.meter(stage).exact_by_length
+            if by_length:
+                points[stage] = {length: share for length, (share, _) in by_length.items()}
         if points:
             yield f"{moment}/exact_match_by_length", _plot(points, when(trainer, moment))
 
@@ -118,15 +115,16 @@ class OutputsCallback(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._write(trainer, pl_module, "test")
 
-    def _write(self, trainer: Trainer, task: LightningModule, moment: Moment) -> None:
+    def _write(self, trainer: Trainer, module: LightningModule, moment: Moment) -> None:
+        task = cast(Task, module)
         batch = _handful(trainer, task, moment, self.sequences)
-        if batch is None or not trainer.is_global_zero or not isinstance(task, SequenceToSequence):
+        if batch is None or not trainer.is_global_zero:
             return
-        wide = max(self.hypotheses, task.search.beam_size)
-        beams = replace(task.search, method="beam", beam_size=wide, n_best=self.hypotheses)
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            sources = task.network, batch.inputs, batch.lengths, task.spec.longest_target
-            greedy, found = task.greedy.run(*sources), beams.run(*sources)
+            written = task.written(batch, self.hypotheses)
+        if written is None:
+            return
+        greedy, found = written
         parts = []
         for row in range(len(batch)):
             output = greedy.tokens[row, 0, : greedy.lengths[row, 0]].tolist()
@@ -145,10 +143,10 @@ class OutputsCallback(Callback):
         show_text(trainer, f"{moment}/outputs", heading, text, self.folder)
 
 
-def _handful(trainer: Trainer, task: LightningModule, moment: Moment, count: int) -> Batch | None:
+def _handful(trainer: Trainer, task: Task, moment: Moment, count: int) -> Batch | None:
     """The first pairs; None where there are none."""
     data = getattr(trainer, "datamodule", None)
-    if data is None or not isinstance(task, SequenceToSequence):
+    if data is None or task.spec.longest_target is None:
         return None
     examples = data.examples(moment)
     return prepared(trainer, task, examples.batch(torch.arange(min(count, len(examples)))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
@@ -12,8 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from seqlab.tasks.forecast_meter import ForecastMeter
-from seqlab.tasks.forecasting import Forecasting
+from seqlab.tasks.base import Task
 from seqlab.terminal import say
 
 COLUMNS = ("mae", "rmse", "smape", "mase", "rmsse")
@@ -32,11 +32,9 @@ class SkillCallback(Callback):
         self.path = Path(folder) / "errors_by_step.csv"
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not isinstance(pl_module, Forecasting) or not trainer.is_global_zero:
-            return
-        meter = pl_module.meter("test")
-        assert isinstance(meter, ForecastMeter)
-        if not meter.by_step:
+        task = cast(Task, pl_module)
+        meter = task.meter("test")
+        if not meter.by_step or not trainer.is_global_zero:
             return
         with self.path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -49,13 +47,13 @@ class SkillCallback(Callback):
             return
         scores = {k.removeprefix("test/"): v.item() for k, v in trainer.callback_metrics.items()}
         title = "The forecaster and what needs no training"
-        Console().print(skill_table(title, scores, meter.baselines, pl_module.spec.metric))
+        Console().print(skill_table(title, scores, meter.baselines, task.spec.metric))
         skill, margin = scores.get("skill_vs_naive"), scores.get("skill_vs_naive_margin")
         if skill is not None and skill - (margin or 0.0) <= 0:
             told = _digits(skill) if margin is None else f"{_digits(skill)} ± {_digits(margin)}"
             message = (
                 f"the model does not beat the last value: skill {told} in "
-                f"{pl_module.spec.metric}; on a random walk nothing can, elsewhere train longer "
+                f"{task.spec.metric}; on a random walk nothing can, elsewhere train longer "
                 "or change task.normaliser, task.difference or the model"
             )
             say(Console(stderr=True), f"warning: {message}", style="yellow")

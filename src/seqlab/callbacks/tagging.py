@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import torch
 from lightning import LightningModule, Trainer
@@ -20,7 +21,6 @@ from seqlab.data.tag_scheme import TagScheme
 from seqlab.errors import check_at_least
 from seqlab.escaping import markdown
 from seqlab.tasks.base import Task
-from seqlab.tasks.tagging import Tagging, TaggingMeter
 
 
 class SpanConfusionCallback(FigureCallback):
@@ -33,10 +33,10 @@ class SpanConfusionCallback(FigureCallback):
         self, trainer: Trainer, task: Task, moment: Moment
     ) -> Iterator[tuple[str, Image.Image]]:
         for stage, words in STAGES[moment].items():
-            meter = task.meter(stage)
-            if not isinstance(meter, TaggingMeter) or meter.span_confusion is None:
+            counts = task.meter(stage).span_confusion
+            if counts is None:
                 continue
-            counts = meter.span_confusion.cpu()
+            counts = counts.cpu()
             scheme = TagScheme(task.spec.label_names, task.spec.scheme or "bio")
             # A type that does not occur has no shares: its row is grey.
             shares = (counts.double() / counts.sum(dim=1, keepdim=True)).numpy()
@@ -62,14 +62,10 @@ class TransitionsCallback(FigureCallback):
     def draw(
         self, trainer: Trainer, task: Task, moment: Moment
     ) -> Iterator[tuple[str, Image.Image]]:
-        if not isinstance(task, Tagging) or task.network.crf is None:
-            return
         with torch.no_grad():
-            tags = task.spec.output_size
-            chain = task.network.crf.chain(torch.zeros(1, 1, tags, device=task.device))
-            scores = torch.full((tags + 1, tags + 1), float("nan"))
-            scores[:-1, :-1] = chain.transitions.cpu()
-            scores[-1, :-1], scores[:-1, -1] = chain.start.cpu(), chain.end.cpu()
+            scores = task.transitions()
+        if scores is None:
+            return
         scores[scores.isneginf()] = float("nan")
         picture = heatmap(
             scores.numpy(),
@@ -109,19 +105,17 @@ class TaggedSentencesCallback(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._write(trainer, pl_module, "test")
 
-    def _write(self, trainer: Trainer, task: LightningModule, moment: Moment) -> None:
-        data = getattr(trainer, "datamodule", None)
-        if not trainer.is_global_zero or data is None or not isinstance(task, Tagging):
+    def _write(self, trainer: Trainer, module: LightningModule, moment: Moment) -> None:
+        data, task = getattr(trainer, "datamodule", None), cast(Task, module)
+        if not trainer.is_global_zero or data is None or task.spec.kind != "tokens":
             return
         examples = data.examples(moment)
-        if task.spec.kind != "tokens":
-            return
         chosen = torch.arange(min(self.sequences, len(examples)))
         batch = prepared(trainer, task, examples.batch(chosen))
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            emissions, _ = task.network.forward(batch.inputs, batch.lengths)
-            prediction = task.predict(emissions, batch.lengths, confident=True)
-        assert prediction.confidences is not None
+            prediction = task.tags(batch)
+        if prediction is None or prediction.confidences is None:
+            return
         text = "\n\n".join(_tables(batch, prediction.tags, prediction.confidences, task.spec))
         heading = f"{SHOWN[moment].capitalize()} sequences, {when(trainer, moment)}"
         show_text(trainer, f"{moment}/tagged_sentences", heading, text, self.folder)

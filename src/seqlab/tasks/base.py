@@ -26,14 +26,15 @@ from seqlab.tasks.resumed_settings import (
     continue_schedule,
     group_settings,
 )
+from seqlab.tasks.views import Views
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 MakeScheduler = Callable[[Optimizer, int], LRScheduler | ReduceLROnPlateau]
 STAGES = ("train", "val", "test", "test_long")
 
 
-class Task(LightningModule, ABC):
-    """Trains and measures a network; a family adds its loss and its metrics.
+class Task(Views, LightningModule, ABC):
+    """Trains and measures a network; a family adds its loss, its metrics and its views.
 
     Metrics are computed over the epoch from what was accumulated, never averaged over batches.
 
@@ -266,6 +267,15 @@ class Meter(Metric, ABC):
         # Of the last `compute`, where they are kept.
         self.examples: ExampleScores | None = None
         self._example_names: tuple[str, ...] = ()
+        # What a family keeps of the last `compute` for pictures and tables; empty where it has no
+        # such thing. Counts by (true, predicted) class, and by what became of spans:
+        self.confusion: Tensor | None = None
+        self.span_confusion: Tensor | None = None
+        # Exact match, and of how many, by the length of the source:
+        self.exact_by_length: dict[int, tuple[float, int]] = {}
+        # Errors by step of the horizon, the baselines' as `naive/mae`, and those over all steps:
+        self.by_step: dict[str, Tensor] = {}
+        self.baselines: dict[str, dict[str, Tensor]] = {}
         self.add_state("loss_sum", torch.zeros((), dtype=torch.float64), "sum")
         self.add_state("loss_weight", torch.zeros((), dtype=torch.float64), "sum")
         self.add_state("count", torch.zeros((), dtype=torch.float64), "sum")

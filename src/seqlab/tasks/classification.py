@@ -15,6 +15,7 @@ from seqlab.data.spec import Spec
 from seqlab.errors import InputError, check_probability
 from seqlab.nn.precision import at_least_single
 from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
+from seqlab.tasks.views import Pooled, attention_of_reader
 
 
 class Classification(Task):
@@ -57,6 +58,13 @@ class Classification(Task):
     def new_meter(self, stage: str) -> Meter:
         return ClassificationMeter(self.spec.label_names, accuracy_only=stage == "train")
 
+    def pooled(self, batch: Batch) -> Pooled | None:
+        logits, weights = self.network.forward(batch.inputs, batch.lengths)
+        return None if weights is None else Pooled(logits.argmax(dim=-1), weights)
+
+    def self_attention(self, batch: Batch) -> Tensor | None:
+        return attention_of_reader(self.network, batch)
+
     def measure(self, batch: Batch, stage: str) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
         logits, weights = self.network(batch.inputs, batch.lengths)
         logits = at_least_single(logits)
@@ -89,7 +97,6 @@ class ClassificationMeter(Meter):
         super().__init__()
         self.label_names = tuple(label_names)
         self.accuracy_only = accuracy_only
-        self.confusion: Tensor | None = None
         self.add_state("logits", [], "cat")
         self.add_state("targets", [], "cat")
         self.add_state("evidence_mass", torch.zeros((), dtype=torch.float64), "sum")

@@ -76,10 +76,6 @@ class ForecastMeter(Meter):
         self.calibrate = calibrate
         self.headline = ROOTS.get(spec.metric, spec.metric)
         self.names: list[str] = []
-        # Of the last `compute`: metrics by step of the horizon, the baselines' as `naive/mae`, and
-        # the baselines' metrics over all steps.
-        self.by_step: dict[str, Tensor] = {}
-        self.baselines: dict[str, dict[str, Tensor]] = {}
         steps = self.series.horizon
         self.add_state("sums", torch.zeros(0, steps, dtype=torch.float64), "sum")
         self.add_state("counts", torch.zeros(0, steps, dtype=torch.float64), "sum")

@@ -33,6 +33,8 @@ class Prediction:
         calibrated_upper: upper bounds.
         conformity: by how much the targets lie outside the bounds, in the window's frame.
         weights: (batch, horizon or 1, time) of the attention over the history, or None.
+        intervals: coverage of each interval.
+        is_count: the head forecasts counts.
     """
 
     forecast: Forecast
@@ -42,6 +44,8 @@ class Prediction:
     calibrated_upper: Tensor
     conformity: Tensor
     weights: Tensor | None
+    intervals: tuple[float, ...]
+    is_count: bool
 
 
 class Forecasting(Task):
@@ -153,6 +157,9 @@ class Forecasting(Task):
         )
         return self._prediction(outcome, batch)
 
+    def forecasts(self, batch: Batch) -> Prediction:
+        return self.predict(batch)
+
     def _prediction(self, outcome: Outcome, batch: Batch) -> Prediction:
         frame, forecast = outcome.frame, outcome.forecast
         bounds = forecast.quantiles(self.conformal.levels)
@@ -176,6 +183,8 @@ class Forecasting(Task):
             calibrated_upper=frame.undo(wider[1]),
             conformity=Conformal.scores(lower, upper, frame.scaled(batch.targets)),
             weights=outcome.weights,
+            intervals=self.intervals,
+            is_count=self.network.head.is_count,
         )
 
     def _calibrate(self, conformity: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from seqlab.nn.precision import at_least_single
 from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
 from seqlab.tasks.seq2seq_meter import Outcome, Seq2SeqMeter
 from seqlab.tasks.teacher_forcing import ScheduleName, make_forcing
+from seqlab.tasks.views import Written, attention_of_reader
 
 
 class Losses(NamedTuple):
@@ -98,6 +100,18 @@ class SequenceToSequence(Task):
 
     def new_meter(self, stage: str) -> Meter:
         return Seq2SeqMeter(self.spec, brief=stage == "train", by_length=stage.startswith("test"))
+
+    def self_attention(self, batch: Batch) -> Tensor | None:
+        return attention_of_reader(self.network, batch)
+
+    def alignment(self, batch: Batch) -> Tensor | None:
+        return self.network.forward(batch.inputs, batch.lengths, batch.targets)[1]
+
+    def written(self, batch: Batch, hypotheses: int) -> Written:
+        wide = max(hypotheses, self.search.beam_size)
+        beams = replace(self.search, method="beam", beam_size=wide, n_best=hypotheses)
+        sources = self.network, batch.inputs, batch.lengths, self.spec.longest_target
+        return Written(self.greedy.run(*sources), beams.run(*sources))
 
     def measure(self, batch: Batch, stage: str) -> tuple[Tensor, Outcome]:
         ratio = 1.0 if stage != "train" else self.forcing(self.global_step)

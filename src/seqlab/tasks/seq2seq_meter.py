@@ -67,7 +67,6 @@ class Seq2SeqMeter(Meter):
         self.characters = all(len(name) == 1 for name in self.names[len(SPECIAL) :])
         self.brief = brief
         self.by_length = by_length
-        self.exact_by_length: dict[int, tuple[float, int]] = {}
         for name in ("log_loss", "free_sum", "target_tokens", "sum_right"):
             self.add_state(name, torch.zeros((), dtype=torch.float64), "sum")
         self.add_state("looks", torch.zeros(7, dtype=torch.float64), "sum")

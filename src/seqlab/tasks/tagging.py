@@ -17,6 +17,7 @@ from seqlab.networks.tagger import Tagger
 from seqlab.nn.precision import at_least_single
 from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
 from seqlab.tasks.spans import SpanScore
+from seqlab.tasks.views import attention_of_reader
 
 
 class Tagging(Task):
@@ -82,6 +83,25 @@ class Tagging(Task):
 
     def new_meter(self, stage: str) -> Meter:
         return TaggingMeter(self.spec, brief=stage == "train")
+
+    def self_attention(self, batch: Batch) -> Tensor | None:
+        if self.network.attention is None:
+            return attention_of_reader(self.network, batch)
+        return self.network.forward(batch.inputs, batch.lengths)[1]
+
+    def tags(self, batch: Batch) -> Prediction:
+        emissions, _ = self.network.forward(batch.inputs, batch.lengths)
+        return self.predict(emissions, batch.lengths, confident=True)
+
+    def transitions(self) -> Tensor | None:
+        if self.network.crf is None:
+            return None
+        tags = self.spec.output_size
+        chain = self.network.crf.chain(torch.zeros(1, 1, tags, device=self.device))
+        scores = torch.full((tags + 1, tags + 1), -torch.inf)
+        scores[:-1, :-1] = chain.transitions.cpu()
+        scores[-1, :-1], scores[:-1, -1] = chain.start.cpu(), chain.end.cpu()
+        return scores
 
     def measure(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor | None]:
         emissions, _ = self.network(batch.inputs, batch.lengths)
@@ -160,8 +180,6 @@ class TaggingMeter(Meter):
     def __init__(self, spec: Spec, *, brief: bool = False) -> None:
         super().__init__()
         self.brief = brief
-        self.confusion: Tensor | None = None
-        self.span_confusion: Tensor | None = None
         tags = spec.output_size
         self.add_state("counts", torch.zeros(tags, tags, dtype=torch.long), "sum")
         self.add_state("sentences_right", torch.zeros((), dtype=torch.long), "sum")
