@@ -117,7 +117,10 @@ def test_fold_seeds(sweep):
     assert both.mean == pytest.approx(0.6)
     assert both.std == pytest.approx(0.1 * math.sqrt(2))
     # With one degree of freedom t is Cauchy's: its 97.5 % quantile is tan(0.475π).
-    assert both.high == pytest.approx(0.6 + 0.1 * math.tan(0.475 * math.pi))
+    high = mean_interval([0.5, 0.7])[3]
+    assert high == pytest.approx(0.6 + 0.1 * math.tan(0.475 * math.pi))
+    # No accuracy is above 1.
+    assert (both.low, both.high) == (0.0, 1.0)
     alone = folded["rnn", "val/loss"]
     assert (alone.n, alone.mean, alone.std, alone.low) == (1, 1.0, None, None)
     assert math.isnan(folded["gru", "test/accuracy"].mean)
@@ -130,6 +133,19 @@ def test_interval_is_students(values):
     assert std == pytest.approx(float(stats.tstd(values)))
     wanted = stats.t.interval(0.95, len(values) - 1, mean, stats.sem(values))
     assert (low, high) == pytest.approx(wanted)
+
+
+def test_intervals_of_shares_stay_within_0_and_1():
+    values = [0.99, 0.95, 0.9]
+    _, _, low, high = mean_interval(values)
+    assert high is not None
+    assert high > 1
+    for metric in ("test/accuracy", "val/f1_a/b", "span_strict_f1", "test_long/exact_match"):
+        assert mean_interval(values, metric)[2:] == (low, 1.0), metric
+    assert mean_interval([0.01, 0.05, 0.1], "calibration_error")[2] == 0.0
+    # No share: an error may be any number, and a percentage is none either.
+    assert mean_interval(values, "test/mae")[2:] == (low, high)
+    assert mean_interval([99.0, 95.0, 90.0], "accuracy") == mean_interval([99.0, 95.0, 90.0])
 
 
 def test_equal_values_have_no_spread():

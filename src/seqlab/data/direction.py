@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Literal
 
@@ -30,6 +31,12 @@ METRICS: dict[str, Direction | None] = {
     rf"skill_vs_{_BASELINE}_margin": None,
     r"attention_(entropy|monotonicity)|teacher_forcing|lr-.+": None,
 }
+# Those that are shares of something, or means of shares: from 0 to 1.
+SHARES = (
+    r"(token_|sentence_|alignment_)?accuracy|macro_f1|f1_.+|auroc|calibration_error"
+    r"|span_(strict_)?(precision|recall|f1)(_.+)?|exact_match(_length_\d+_\d+)?|alignment_mass"
+    r"|attention_(on_evidence|monotonicity)|edit_distance|(calibrated_)?coverage_[\d.]+"
+)
 _STAGE = re.compile(rf"({'|'.join(STAGES)})/")
 
 
@@ -47,6 +54,15 @@ def is_known(metric: str) -> bool:
     """Whether this is the name of a metric, with or without the stage."""
     known, _ = _look_up(metric)
     return known
+
+
+def limits(metric: str) -> tuple[float, float]:
+    """The least and the largest value that a metric, and so its mean, can have.
+
+    Args:
+        metric: its name, with or without the stage: `accuracy`, `test/loss`.
+    """
+    return (0.0, 1.0) if re.fullmatch(SHARES, _without_stage(metric)) else (-math.inf, math.inf)
 
 
 def higher_is_better(metric: str) -> bool:
@@ -70,8 +86,12 @@ def higher_is_better(metric: str) -> bool:
 
 def _look_up(metric: str) -> tuple[bool, Direction | None]:
     """Whether the metric is known, and its direction."""
-    name = _STAGE.sub("", metric, count=1) if _STAGE.match(metric) else metric
+    name = _without_stage(metric)
     for pattern, way in METRICS.items():
         if re.fullmatch(pattern, name):
             return True, way
     return False, None
+
+
+def _without_stage(metric: str) -> str:
+    return _STAGE.sub("", metric, count=1) if _STAGE.match(metric) else metric

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from seqlab.data.direction import Direction
+from seqlab.data.direction import Direction, limits
 from seqlab.errors import InputError
 from seqlab.reports.collect import Run
 from seqlab.reports.examples import Paired
@@ -154,7 +154,8 @@ def _ranked(section: Section, groups: Grouped, rng: np.random.Generator) -> list
         if min(map(len, strata)) > 1:
             spread = math.sqrt(float(np.mean([values.var(ddof=1) for values in strata])))
         count = sum(map(len, strata))
-        means = stratified_mean(strata), spread, *bootstrap(strata, rng)
+        mean = stratified_mean(strata).within(*limits(groups.metric))
+        means = mean, spread, *bootstrap(strata, rng)
         scores.append(Score(configuration, count, *means))
     sign = 1 if groups.way == "smaller" else -1
     # What is not a number is worse than any.

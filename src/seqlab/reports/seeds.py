@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seqlab.data.direction import limits
 from seqlab.reports.collect import Run, metric_names
 from seqlab.reports.statistics import contrast
 
@@ -50,20 +51,25 @@ def fold_seeds(runs: Sequence[Run]) -> list[Folded]:
         changed = {key: value for key, value in members[0].changed.items() if key != "seed"}
         for metric in metric_names(members):
             values = [run.metrics[metric] for run in members if metric in run.metrics]
-            folded.append(Folded(changed, metric, len(values), *mean_interval(values)))
+            folded.append(Folded(changed, metric, len(values), *mean_interval(values, metric)))
     return folded
 
 
 def mean_interval(
     values: Sequence[float],
+    metric: str = "",
 ) -> tuple[float, float | None, float | None, float | None]:
     """Mean, standard deviation, and the ends of Student's interval of the mean; see `contrast`.
 
     The one definition of an interval over seeds, in every table and plot. It is right for values
-    spread normally; of a single value there is none.
+    spread normally; of a single value there is none. That of a share stays within 0 and 1.
+
+    Args:
+        values: one a run.
+        metric: what they are; any if it is not given.
     """
     array = np.asarray(values, float)
-    found = contrast([(1.0, array)])
+    found = contrast([(1.0, array)]).within(*limits(metric))
     if len(array) == 1:
         return found.value, None, None, None
     if not math.isfinite(found.value):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +34,15 @@ class Estimate:
     low: float | None = None
     high: float | None = None
     p: float | None = None
+
+    def within(self, least: float, largest: float) -> Estimate:
+        """The interval without what no mean of values from `least` to `largest` can be.
+
+        Student's interval knows nothing of limits; that of a share must not leave 0 to 1.
+        """
+        if self.low is None or self.high is None or not least <= self.value <= largest:
+            return self
+        return replace(self, low=max(self.low, least), high=min(self.high, largest))
 
 
 def contrast(parts: Sequence[tuple[float, np.ndarray]]) -> Estimate:
