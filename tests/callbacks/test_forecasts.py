@@ -7,7 +7,7 @@ from seqlab.callbacks import plots
 from seqlab.callbacks.forecasts import ForecastCallback, autocorrelation, randomised_pit
 from seqlab.callbacks.plots import Fan, autocorrelation_plot, coverage_plot, fan_chart, step_errors
 from seqlab.errors import InputError
-from seqlab.nn.negative_binomial import NegativeBinomial
+from seqlab.nn.distributions import NegativeBinomial
 from tests.conftest import SHORT
 from tests.hostile import HOSTILE
 

@@ -1,6 +1,7 @@
 """Forecasts against scipy, against integrals, and against figures of two scoring packages."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,14 +12,14 @@ from seqlab.nn.distributions import (
     Forecast,
     Gaussian,
     LogForecast,
+    NegativeBinomial,
     Point,
     Quantiles,
     Samples,
     StudentT,
     pinball,
 )
-from seqlab.nn.heads import make_head
-from seqlab.nn.negative_binomial import NegativeBinomial
+from seqlab.nn.distributions.heads import make_head
 
 LEVELS = torch.tensor([0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975])
 TARGET = torch.tensor([-1.5, 0.2, 3.0], dtype=torch.float64)
@@ -69,6 +70,28 @@ def test_quantiles_are_scipys():
     ):
         np.testing.assert_allclose(found.quantiles(levels), oracle.ppf(rows), atol=1e-5)
     np.testing.assert_array_equal(counts().quantiles(levels), count_oracle().ppf(rows))
+
+
+def test_a_quantile_of_counts_is_the_smallest_whose_summed_probability_reaches_it():
+    torch.manual_seed(0)
+    mean, dispersion = (torch.rand(200, dtype=torch.float64) * top + 1e-4 for top in (40, 3))
+    forecast = NegativeBinomial(mean=mean, dispersion=dispersion)
+    every = NegativeBinomial(mean=mean[:, None], dispersion=dispersion[:, None])
+    sums = (-every.loss(torch.arange(3000, dtype=torch.float64))).exp().cumsum(-1)
+    expected = (sums[None] < LEVELS[:, None, None]).sum(-1)
+    torch.testing.assert_close(forecast.quantiles(LEVELS), expected.double(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("make", [student_t, gaussian, counts])
+def test_a_parameter_that_is_no_number_gives_nan_and_no_error(make):
+    forecast = make()
+    for name in vars(forecast):
+        parts = vars(make())[name].clone()
+        parts[1] = torch.nan
+        broken = replace(forecast, **{name: parts})
+        for found in (broken.loss(COUNTS), broken.quantiles(LEVELS), broken.sample(3)):
+            assert found[..., 1].isnan().any()
+            assert found[..., 0].isfinite().all()
 
 
 @pytest.mark.parametrize("freedom", [2.0, 2.01, 7.3, 100.0, 1e4])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from seqlab.errors import InputError
-from seqlab.nn.heads import make_head
+from seqlab.nn.distributions.heads import make_head
 
 
 @pytest.mark.parametrize(("name", "expected"), [("mse", 4.0), ("mae", 2.0), ("huber", 1.5)])

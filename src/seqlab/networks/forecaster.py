@@ -21,7 +21,7 @@ from seqlab.nn.attention import Attention
 from seqlab.nn.compiling import uncompiled
 from seqlab.nn.decoding.decoder import AttentionDecoder
 from seqlab.nn.distributions import Forecast, Samples
-from seqlab.nn.heads import HeadName, make_head
+from seqlab.nn.distributions.heads import HeadName, make_head
 from seqlab.nn.horizon import DirectHorizon
 from seqlab.nn.masking import valid_mask
 from seqlab.nn.scaling import NORMALISERS, ReversibleAffine

@@ -14,7 +14,7 @@ from seqlab.errors import InputError, check_at_least
 from seqlab.networks.forecaster import Forecaster, Outcome
 from seqlab.nn.conformal import Conformal
 from seqlab.nn.distributions import Forecast
-from seqlab.nn.heads import check_levels
+from seqlab.nn.distributions.heads import check_levels
 from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
 from seqlab.tasks.forecast_meter import ForecastMeter, defined
 from seqlab.tasks.teacher_forcing import ScheduleName, make_forcing

@@ -68,6 +68,7 @@ class Attention(nn.Module, ABC):
         Raises:
             InputError: a row of the mask allows no position.
         """
+        check_mask(mask)
         return self.attend(query, self.prepare(keys), mask)
 
     @abstractmethod
@@ -81,7 +82,7 @@ class Attention(nn.Module, ABC):
         prepared: Prepared,
         mask: Bool[Tensor, "batch _ time"],
     ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
-        """Attends to prepared keys; see `forward`."""
+        """Attends to prepared keys; see `forward`, which checks the mask first."""
 
 
 class AdditiveAttention(Attention):
@@ -222,15 +223,13 @@ class MultiheadAttention(Attention):
 
 def attend(scores: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Softmax over the valid positions, then the weighted sum."""
-    if not torch.compiler.is_compiling():
-        check_mask(mask)
     weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
     return weights.to(values.dtype) @ values, weights
 
 
 def check_mask(mask: Tensor) -> None:
     """Raises InputError where a row allows no position."""
-    if not mask.any(dim=-1).all():
+    if not torch.compiler.is_compiling() and not mask.any(dim=-1).all():
         raise InputError(
             "attention has no position to look at in some row: every sequence needs a length of "
             "at least 1"

@@ -1,8 +1,7 @@
-"""What a forecast can be: a point, quantiles, or a distribution; each with its loss."""
+"""Forecasts without a likelihood: a point, quantiles, samples; each with its loss."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,8 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-from seqlab.nn.student_t import student_t_crps, student_t_quantile
 
 PointLoss = Literal["mse", "mae", "huber"]
 # Levels at whose pinball losses the CRPS is integrated: the midpoints of this many slices.
@@ -56,14 +53,9 @@ class Forecast(ABC):
         return 2 * pinball(values, target, levels).mean(dim=0)
 
 
-def drawable(*parameters: Tensor) -> tuple[Tensor, ...]:
-    """Positive parameters of a distribution to draw from, 1 where one is not a positive number.
-
-    Returns:
-        the parameters, and where all were positive numbers: elsewhere what is drawn is not one.
-    """
-    known = torch.stack([(part > 0) & part.isfinite() for part in parameters]).all(dim=0)
-    return (*(part.where(known, torch.ones_like(part)) for part in parameters), known)
+def along(levels: Tensor, values: Tensor) -> Tensor:
+    """Levels (level,) as (level, 1, …), to broadcast over `values` (shape)."""
+    return levels.view(-1, *(1 for _ in values.shape))
 
 
 def pinball(values: Tensor, target: Tensor, levels: Tensor) -> Tensor:
@@ -78,7 +70,7 @@ def pinball(values: Tensor, target: Tensor, levels: Tensor) -> Tensor:
         (level, *shape)
     """
     error = target - values
-    tau = levels.to(error.dtype).view(-1, *(1 for _ in target.shape))
+    tau = along(levels.to(error.dtype), target)
     return torch.maximum(tau * error, (tau - 1) * error)
 
 
@@ -130,108 +122,26 @@ class Quantiles(Forecast):
         return replace(self, values=location + scale * self.values)
 
     def quantiles(self, levels: Tensor) -> Tensor:
-        levels = levels.to(self.levels)
-        below = (torch.searchsorted(self.levels, levels, right=True) - 1).clamp(
-            0, max(0, len(self.levels) - 2)
-        )
-        above = (below + 1).clamp(max=len(self.levels) - 1)
-        gap = (self.levels[above] - self.levels[below]).clamp(min=1e-9)
-        share = ((levels - self.levels[below]) / gap).clamp(0, 1)
+        below, above, share = self._between(levels.to(self.levels))
         low, high = self.values[below], self.values[above]
-        return low + share.to(low.dtype).view(-1, *(1 for _ in low.shape[1:])) * (high - low)
+        return low + along(share, low[0]).to(low.dtype) * (high - low)
 
     def sample(self, count: int) -> Tensor:
         # Each value has a level of its own, looked up among its own quantiles.
-        values = self.values.movedim(0, -1)
-        shape = (count, *values.shape[:-1])
-        place = torch.rand(shape, device=values.device, dtype=self.levels.dtype)
-        below = (torch.searchsorted(self.levels, place, right=True) - 1).clamp(
-            0, max(0, len(self.levels) - 2)
-        )
-        above = (below + 1).clamp(max=len(self.levels) - 1)
+        values = self.values.movedim(0, -1).expand(count, *self.values[0].shape, -1)
+        place = torch.rand(values.shape[:-1], device=values.device, dtype=self.levels.dtype)
+        below, above, share = self._between(place)
+        low, high = (values.gather(-1, x[..., None])[..., 0] for x in (below, above))
+        return low + share.to(values.dtype) * (high - low)
+
+    def _between(self, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The level below each place and that above, and the share of the way between them."""
+        last = len(self.levels) - 1
+        below = torch.searchsorted(self.levels, places, right=True) - 1
+        below = below.clamp(0, max(0, last - 1))
+        above = (below + 1).clamp(max=last)
         gap = (self.levels[above] - self.levels[below]).clamp(min=1e-9)
-        share = ((place - self.levels[below]) / gap).clamp(0, 1).to(values.dtype)
-        spread = values.expand(count, *values.shape)
-        low = spread.gather(-1, below[..., None])[..., 0]
-        high = spread.gather(-1, above[..., None])[..., 0]
-        return low + share * (high - low)
-
-
-@dataclass(kw_only=True)
-class Gaussian(Forecast):
-    """N(mean, deviation²); the loss is the negative log-likelihood."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def point(self) -> Tensor:
-        return self.mean
-
-    def loss(self, target: Tensor) -> Tensor:
-        z = (target - self.mean) / self.deviation
-        return 0.5 * z.square() + self.deviation.log() + 0.5 * math.log(2 * math.pi)
-
-    def affine(self, location: Tensor, scale: Tensor) -> Gaussian:
-        return Gaussian(mean=location + scale * self.mean, deviation=scale * self.deviation)
-
-    def quantiles(self, levels: Tensor) -> Tensor:
-        z = torch.special.ndtri(levels.double()).to(self.mean.dtype)
-        return self.mean + self.deviation * z.view(-1, *(1 for _ in self.mean.shape))
-
-    def sample(self, count: int) -> Tensor:
-        shape = (count, *self.mean.shape)
-        noise = torch.randn(shape, device=self.mean.device, dtype=self.mean.dtype)
-        return self.mean + self.deviation * noise
-
-    def crps(self, target: Tensor) -> Tensor:
-        """σ(z(2Φ(z) − 1) + 2φ(z) − 1/√π) (Gneiting & Raftery 2007, section 4.2)."""
-        z = (target - self.mean) / self.deviation
-        density = (-0.5 * z.square()).exp() / math.sqrt(2 * math.pi)
-        spread = z * (2 * torch.special.ndtr(z) - 1) + 2 * density - 1 / math.sqrt(math.pi)
-        return self.deviation * spread
-
-
-@dataclass(kw_only=True)
-class StudentT(Forecast):
-    """Student's t with `freedom` degrees, moved and scaled; negative log-likelihood as loss."""
-
-    freedom: Tensor
-    location: Tensor
-    scale: Tensor
-
-    def point(self) -> Tensor:
-        return self.location
-
-    def loss(self, target: Tensor) -> Tensor:
-        half = self.freedom / 2
-        z = (target - self.location) / self.scale
-        normaliser = torch.lgamma(half) - torch.lgamma(half + 0.5)
-        return (
-            normaliser
-            + 0.5 * (self.freedom * math.pi).log()
-            + self.scale.log()
-            + (half + 0.5) * torch.log1p(z.square() / self.freedom)
-        )
-
-    def affine(self, location: Tensor, scale: Tensor) -> StudentT:
-        return StudentT(
-            freedom=self.freedom,
-            location=location + scale * self.location,
-            scale=scale * self.scale,
-        )
-
-    def quantiles(self, levels: Tensor) -> Tensor:
-        return self.location + self.scale * student_t_quantile(self.freedom, levels)
-
-    def sample(self, count: int) -> Tensor:
-        freedom, scale, known = drawable(self.freedom, self.scale)
-        drawn = torch.distributions.StudentT(freedom, scale=scale).sample(torch.Size([count]))
-        return self.location + torch.where(known, drawn, torch.nan)
-
-    def crps(self, target: Tensor) -> Tensor:
-        """The closed form of `student_t_crps`."""
-        z = (target - self.location) / self.scale
-        return self.scale * student_t_crps(self.freedom, z)
+        return below, above, ((places - self.levels[below]) / gap).clamp(0, 1)
 
 
 @dataclass(kw_only=True)

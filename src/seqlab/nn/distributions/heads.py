@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqlab.errors import ArgumentError
-from seqlab.nn.distributions import Forecast, Gaussian, Point, PointLoss, Quantiles, StudentT
-from seqlab.nn.negative_binomial import NegativeBinomial
+from seqlab.nn.distributions.forecast import Forecast, Point, PointLoss, Quantiles
+from seqlab.nn.distributions.likelihoods import Gaussian, NegativeBinomial, StudentT
 
 HeadName = Literal["mse", "mae", "huber", "quantile", "gaussian", "student_t", "negative_binomial"]
 # Keeps scales and means away from 0, where the likelihood has no bound.
