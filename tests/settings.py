@@ -14,6 +14,26 @@ from seqlab.instantiation import locate
 from seqlab.keys import TYPES
 from seqlab.value_types import annotated_types, fits, parts
 
+# Other values where the type does not say which would do.
+OTHERS: dict[str, list[Any]] = {
+    "long_lengths": [[60, 61], [61, 63], [401, 403]],
+    "class_weights": [[0.5, 2.0]],
+    "quantiles": [[0.2, 0.5, 0.8]],
+    "intervals": [[0.5]],
+    "train_min_length": [8, 15, 22],
+    "train_max_length": [10, 12, 18],
+    "min_count": [3, 1000],
+    "token_column": [2],
+    "betas": [[0.8, 0.99]],
+    "coefficients": [[0.5]],
+    "match_parameters": [9000],
+    "periods": [[7.0, 30.0]],
+    "mode": ["max"],
+    "monitor": ["val/accuracy", "train/loss"],
+    "filename": ["other"],
+    "gradient_clip_algorithm": ["value"],
+}
+
 
 class Setting(NamedTuple):
     """One key that a user can set.
@@ -30,7 +50,7 @@ class Setting(NamedTuple):
 
     def others(self) -> list[Any]:
         """Other values of its type, the ones most likely to be accepted first."""
-        wanted: list[Any] = []
+        wanted = list(OTHERS.get(self.key.rpartition(".")[2], ()))
         for part in parts(self.hint):
             origin, arguments = typing.get_origin(part), typing.get_args(part)
             if origin is typing.Literal:
@@ -39,7 +59,7 @@ class Setting(NamedTuple):
                 wanted += [True, False]
             elif part is int:
                 start = self.value if isinstance(self.value, int) else 2
-                wanted += [start + 1, start + 2, 2 * start, start - 1, 1, 3]
+                wanted += [start + 1, start + 2, 2 * start, 8, start - 1, 1, 10 * start]
             elif part is float:
                 start = self.value if isinstance(self.value, (int, float)) else 0.5
                 wanted += [start / 2, start + 0.1, 0.3, 1.5]

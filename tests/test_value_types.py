@@ -71,6 +71,7 @@ def test_fits(hint):
 def test_in_words():
     assert told(int | None) == "a whole number or null"
     assert told(Sequence[float]) == "a list of numbers"
+    assert told(tuple[float | Path, float | Path]) == "a list of 2 numbers"
     assert told(Literal["a", "b"] | None) == "one of a, b or null"
     assert told(Callable[[int], int]) == "a section with _target_"
 

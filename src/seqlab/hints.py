@@ -63,7 +63,7 @@ def choice_for(key: str, value: Any) -> str | None:
         options = options_of(path)
         place = package or path.replace("/", ".")
         here = place == key and bool(options)
-        around = key.startswith(f"{place}.") and (name is None or name in options)
+        around = key.startswith(f"{place}.") and (value is None or name in options)
         if (here or around) and name != "none":
             return f"{group}={name if name in options else ', '.join(options)}"
     return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from seqlab.errors import InputError
+from seqlab.errors import InputError, check_at_least
 from seqlab.hints import choice_for
 from seqlab.instantiation import refuse_type
 from seqlab.value_types import fits, shown
@@ -39,16 +39,17 @@ SECTIONS = ("task", "data", "model", "optimizer", "scheduler", "trainer", "loade
 MAY_BE_EMPTY = ("recommended", "callbacks", "logger", "backtest", "sweep")
 # Lightning divides by some of these, and takes a negative one as if it were not there.
 AT_LEAST = {
-    "accumulate_grad_batches": 1,
-    "check_val_every_n_epoch": 1,
-    "gradient_clip_val": 0,
-    "log_every_n_steps": 1,
-    "max_epochs": -1,
-    "max_steps": -1,
-    "min_epochs": 0,
-    "min_steps": 0,
-    "num_nodes": 1,
-    "num_sanity_val_steps": -1,
+    "callbacks.early_stopping.patience": 0,
+    "trainer.accumulate_grad_batches": 1,
+    "trainer.check_val_every_n_epoch": 1,
+    "trainer.gradient_clip_val": 0,
+    "trainer.log_every_n_steps": 1,
+    "trainer.max_epochs": -1,
+    "trainer.max_steps": -1,
+    "trainer.min_epochs": 0,
+    "trainer.min_steps": 0,
+    "trainer.num_nodes": 1,
+    "trainer.num_sanity_val_steps": -1,
 }
 
 
@@ -68,6 +69,10 @@ def check_keys(config: DictConfig) -> None:
     for section in TYPES:
         check_types(config, section)
     check_sweep(config)
+    for key, minimum in AT_LEAST.items():
+        value = OmegaConf.select(config, key)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            check_at_least(key, value, minimum)
     _check_trainer(config.trainer)
 
 
@@ -102,10 +107,6 @@ def _refuse_section(name: str, value: Any) -> None:
 
 
 def _check_trainer(node: DictConfig) -> None:
-    for name, minimum in AT_LEAST.items():
-        value = node.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value < minimum:
-            raise InputError(f"trainer.{name}={value} must be at least {minimum}")
     interval = node.get("val_check_interval")
     if isinstance(interval, float) and not 0 < interval <= 1:
         raise InputError(

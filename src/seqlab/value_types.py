@@ -96,11 +96,18 @@ def _word(hint: Any) -> str:
         return WORDS[hint]
     if origin is typing.Literal:
         return "one of " + ", ".join(str(value) for value in arguments)
+    if origin is tuple and Ellipsis not in arguments:
+        return f"a list of {len(arguments)} {PLURALS.get(_plain(arguments[0]), 'values')}"
     if origin in SEQUENCES and arguments:
         return f"a list of {PLURALS.get(arguments[0], told(arguments[0]))}"
     if (origin or hint) in (dict, collections.abc.Mapping):
         return "a mapping"
     return OBJECT
+
+
+def _plain(hint: Any) -> Any:
+    """The first alternative of a type that YAML can give."""
+    return next((part for part in parts(hint) if part in PLAIN), hint)
 
 
 def parts(hint: Any) -> Iterator[Any]:
