@@ -28,8 +28,6 @@ OTHERS: dict[str, list[Any]] = {
     "coefficients": [[0.5]],
     "match_parameters": [9000],
     "periods": [[7.0, 30.0]],
-    "mode": ["max"],
-    "monitor": ["val/accuracy", "train/loss"],
     "filename": ["other"],
     "gradient_clip_algorithm": ["value"],
 }

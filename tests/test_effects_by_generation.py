@@ -28,7 +28,7 @@ from seqlab.errors import InputError
 from seqlab.hints import options_of
 from seqlab.instantiation import instantiate
 from tests.settings import Setting, settings
-from tests.test_wrong_settings import TINY, composed
+from tests.test_wrong_settings import TINY, composed, data_keys
 
 SIZES = {"train_size": 300, "val_size": 60, "test_size": 60, "num_series": 4}
 # Settings that rightly leave data, network or run as they are: what they say is about something
@@ -124,9 +124,8 @@ WITHIN = {"conll": "data.strict", "pairs_file": "data.max_length"}
 def test_data(name):
     config = composed(f"data={name}")
     OmegaConf.update(config, "data", {k: v for k, v in SIZES.items() if k in config.data})
-    chosen = [
-        s for s in settings(config) if s.key.startswith("data.") and s.key != WITHIN.get(name)
-    ]
+    keys = set(data_keys(config, name)) - {WITHIN.get(name)}
+    chosen = [setting for setting in settings(config) if setting.key in keys]
     assert unchanged(chosen, *in_place(config, data_of)) == []
 
 
