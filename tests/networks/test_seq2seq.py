@@ -107,12 +107,12 @@ def test_forced_score_is_the_sum_of_stepwise_log_probabilities(options):
 @pytest.mark.parametrize("options", OPTIONS)
 def test_outputs_score_what_forcing_them_scores(options):
     network = build(**options)
-    for search in (
-        Search(),
-        Search(method="beam", beam_size=3, n_best=3, length_penalty=1.0),
-        Search(method="sample", seed=1),
+    for search, n_best in (
+        (Search(), 1),
+        (Search(method="beam", beam_size=3, length_penalty=1.0), 3),
+        (Search(method="sample", seed=1), 1),
     ):
-        found = search.run(network, BATCH.inputs, BATCH.lengths, 6)
+        found = search.run(network, BATCH.inputs, BATCH.lengths, 6, n_best=n_best)
         for rank in range(found.tokens.shape[1]):
             lengths = found.lengths[:, rank]
             targets = torch.cat([found.tokens[:, rank], torch.zeros(len(BATCH), 1).long()], 1)
@@ -144,8 +144,8 @@ def test_a_wide_beam_finds_the_best_of_all_targets():
     network = build(copy=True)
     with torch.no_grad():  # hypotheses that end soon, so that lengths compete
         network.output.bias[END] += 3
-    search = Search(method="beam", beam_size=200, n_best=5, max_length=4)
-    found = search.run(network, BATCH.inputs[:2], BATCH.lengths[:2], None)
+    search = Search(method="beam", beam_size=200, max_length=4)
+    found = search.run(network, BATCH.inputs[:2], BATCH.lengths[:2], None, n_best=5)
     symbols = range(UNKNOWN + 1, DATA.spec.output_size)
     space = [s for length in range(5) for s in product(symbols, repeat=length)]
     targets = torch.zeros(len(space), 5, dtype=torch.long)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -28,7 +28,6 @@ class Search:
     Args:
         method: "greedy", "beam" or "sample".
         beam_size: hypotheses kept by the beam.
-        n_best: hypotheses returned by the beam.
         length_penalty: see `BeamOptions`.
         coverage_penalty: see `BeamOptions`.
         temperature: see `SamplingOptions`.
@@ -45,7 +44,6 @@ class Search:
 
     method: Literal["greedy", "beam", "sample"] = "greedy"
     beam_size: int = 5
-    n_best: int = 1
     length_penalty: float = 0.0
     coverage_penalty: float = 0.0
     temperature: float = 1.0
@@ -61,7 +59,6 @@ class Search:
             raise InputError(f"task.search.method={self.method!r} must be greedy, beam or sample")
         self.beam = BeamOptions(
             beam_size=self.beam_size,
-            n_best=self.n_best,
             length_penalty=self.length_penalty,
             coverage_penalty=self.coverage_penalty,
         )
@@ -102,6 +99,8 @@ class Search:
         lengths: Tensor,
         longest: int | None,
         numbers: Tensor | None = None,
+        *,
+        n_best: int = 1,
     ) -> Hypotheses:
         """Decodes sources.
 
@@ -112,6 +111,7 @@ class Search:
             longest: see `constraints`.
             numbers: (batch,) which examples they are: with the seed what is drawn for each,
                 whatever batch it is in; their places if None.
+            n_best: hypotheses to return of a beam, at most its size.
         """
         memory, state = network.start(inputs, lengths)
         bounds, count, device = self.constraints(longest), len(lengths), lengths.device
@@ -122,7 +122,7 @@ class Search:
                 memory,
                 sentences=count,
                 constraints=bounds,
-                options=self.beam,
+                options=replace(self.beam, n_best=n_best),
                 device=device,
             )
         if self.method == "sample":

@@ -109,9 +109,9 @@ class SequenceToSequence(Task):
 
     def written(self, batch: Batch, hypotheses: int) -> Written:
         wide = max(hypotheses, self.search.beam_size)
-        beams = replace(self.search, method="beam", beam_size=wide, n_best=hypotheses)
+        beams = replace(self.search, method="beam", beam_size=wide)
         sources = self.network, batch.inputs, batch.lengths, self.spec.longest_target
-        return Written(self.greedy.run(*sources), beams.run(*sources))
+        return Written(self.greedy.run(*sources), beams.run(*sources, n_best=hypotheses))
 
     def measure(self, batch: Batch, stage: str) -> tuple[Tensor, Outcome]:
         ratio = 1.0 if stage != "train" else self.forcing(self.global_step)
