@@ -15,6 +15,8 @@ import time
 from functools import partial
 
 import torch
+from timing import interleaved
+from torch import nn
 
 from seqlab.nn.recurrent.gru import GRUCell
 from seqlab.nn.recurrent.layer import RecurrentLayer
