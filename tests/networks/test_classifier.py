@@ -191,8 +191,8 @@ def test_auto_pools_both_ends_of_two_directions():
     [
         ({}, "LastPooling"),
         ({"bidirectional": True}, "FirstLastPooling"),
-        ({"attention": "dot"}, "LinearPooling"),
-        ({"attention": "additive"}, "AdditivePooling"),
+        ({"attention": "dot"}, "AttentionPooling"),
+        ({"attention": "additive"}, "AttentionPooling"),
         ({"pooling": "max"}, "MaxPooling"),
     ],
 )

@@ -157,7 +157,7 @@ def telling(monkeypatch):
         raise TakenError
 
     table = {
-        cell: tuple(Kernel(kernel.applies, take) for kernel in kernels)
+        cell: tuple(Kernel(take, kernel.applies) for kernel in kernels)
         for cell, kernels in LAYER_KERNELS.items()
     }
     monkeypatch.setattr("seqlab.nn.kernel_table._table", lambda: table)

@@ -154,20 +154,19 @@ def test_it_is_the_attention_with_a_constant_query(kind):
     """The same function: what the query contributes can be put into the weights that are left."""
     torch.manual_seed(0)
     attention, query = kind(6, 6).double(), torch.randn(6).double()
-    pooling = pool_by_attention(copy.deepcopy(attention))
+    pooling = pool_by_attention(copy.deepcopy(attention)).double()
     with torch.no_grad():
         if isinstance(attention, AdditiveAttention):
-            pooling.project.bias += attention.project_query(query)
+            pooling.score[0].bias += attention.project_query(query)
         elif isinstance(attention, GeneralAttention):
-            pooling.query.copy_(attention.project_query(query))
+            pooling.score.weight.copy_(attention.project_query(query)[None])
         elif isinstance(attention, MultiheadAttention):
             # A head's score is (W_q q + b_q) · W_k h / √3, and what is constant over h drops out.
             heads = attention.project_query(query).view(2, 3, 1)
             keys = attention.project_key.weight.view(2, 3, 6)
-            pooling.queries = torch.nn.Parameter((heads * keys).sum(1) * 3**-0.5)
+            pooling.score.weight.copy_((heads * keys).sum(1) * 3**-0.5)
         else:
-            pooling.query.copy_(query)
-    pooling = pooling.double()
+            pooling.score.weight.copy_(query[None])
     states, lengths = torch.randn(3, 5, 6).double(), torch.tensor([5, 1, 3])
     pooled, weights = pooling(states, lengths)
     mask = torch.arange(5) < lengths[:, None]
@@ -181,7 +180,7 @@ def test_another_attention_keeps_its_query():
         pass
 
     pooling = pool_by_attention(Other(64, 64))
-    assert pooling.query.shape == (64,)
-    assert 0.5 < float(pooling.query.detach().norm()) < 1.5
+    assert pooling.learned_query.shape == (64,)
+    assert 0.5 < float(pooling.learned_query.detach().norm()) < 1.5
     pooled, _ = pooling(torch.randn(2, 3, 64), torch.tensor([3, 1]))
     assert pooled.shape == (2, 64)

@@ -4,7 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqlab.nn.masking import last_valid
-from seqlab.nn.recurrent.cell import initialise_gates
 from seqlab.nn.recurrent.layer import RecurrentLayer
 from tests.nn.oracles import CELLS, KINDS, padded_inputs
 
@@ -95,16 +94,6 @@ def test_gradients_of_outputs_and_final_state(cell):
         return outputs * valid, *final
 
     assert torch.autograd.gradcheck(outcome, (inputs, *state, *layer.parameters()))
-
-
-def test_the_order_of_gates_in_initialisation():
-    """Each gate is filled as if it were alone: no block of another's rows."""
-    torch.manual_seed(0)
-    inputs, recurrent = torch.zeros(12, 3), torch.zeros(12, 4)
-    initialise_gates(inputs, recurrent, 4)
-    for gate in recurrent.split(4):
-        torch.testing.assert_close(gate @ gate.T, torch.eye(4), atol=1e-6, rtol=0)
-    assert inputs.abs().min() > 0
 
 
 def test_last_valid():

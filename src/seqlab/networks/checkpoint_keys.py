@@ -75,23 +75,22 @@ def _without_queries(state: dict[str, Tensor]) -> dict[str, Tensor]:
     Multi-head attention's number of heads is not in its weights: those stay as they are.
     """
     place = "network.pooling"
-    constant, weight = (
-        state.get(f"{place}.{key}") for key in ("query", "attention.project_query.weight")
-    )
-    if constant is None or weight is None or f"{place}.attention.project_value.weight" in state:
+    query = state.get(f"{place}.query")
+    if query is None or f"{place}.attention.project_value.weight" in state:
         return state
-    projected = {"network.pooling.query", "network.pooling.attention.project_query.weight"}
-    rest = {key: value for key, value in state.items() if key not in projected}
-    if f"{place}.attention.project_key.bias" not in rest:  # general: q W h
-        at = list(state).index(f"{place}.query")
-        items = list(rest.items())
-        return dict([*items[:at], (f"{place}.query", weight @ constant), *items[at:]])
-    renamed = {
-        f"{place}.attention.project_key.weight": f"{place}.project.weight",
-        f"{place}.attention.project_key.bias": f"{place}.project.bias",
-        f"{place}.attention.score.weight": f"{place}.score.weight",
-    }
-    rest[f"{place}.attention.project_key.bias"] = (
-        rest[f"{place}.attention.project_key.bias"] + weight @ constant
-    )
-    return {renamed.get(key, key): value for key, value in rest.items()}
+    weight = state.get(f"{place}.attention.project_query.weight")
+    constant = query if weight is None else weight @ query
+    found: dict[str, Tensor] = {}
+    for key, value in state.items():
+        name = key.removeprefix(f"{place}.")
+        if name == "attention.project_key.weight":
+            found[f"{place}.score.0.weight"] = value
+        elif name == "attention.project_key.bias":
+            found[f"{place}.score.0.bias"] = value + constant
+        elif name == "attention.score.weight":
+            found[f"{place}.score.2.weight"] = value
+        elif name == "query" and f"{place}.attention.score.weight" not in state:
+            found[f"{place}.score.weight"] = constant[None]
+        elif name not in ("query", "attention.project_query.weight"):
+            found[key] = value
+    return found

@@ -20,12 +20,12 @@ class Kernel(NamedTuple):
     """One fast implementation of a definition.
 
     Attributes:
-        applies: the guard: whether it can run on what is given. It takes the arguments of `run`.
         run: gives what the definition gives, to rounding.
+        applies: the guard: whether it can run on what is given. It takes the arguments of `run`.
     """
 
-    applies: Callable[..., bool]
     run: Callable[..., Any]
+    applies: Callable[..., bool] = lambda *_: True
 
 
 _switched_off = False

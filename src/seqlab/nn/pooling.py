@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -79,80 +78,42 @@ class MaxPooling(Pooling):
         return states.masked_fill(~mask[..., None], float("-inf")).amax(dim=1), None
 
 
-class AdditivePooling(Pooling):
-    """Additive attention with a learned query (Yang et al. 2016, equations 5–7).
+class AttentionPooling(Pooling):
+    """Attention with a learned query (Yang et al. 2016, equations 5–7).
 
-    score = vᵀ tanh(W h + b): the query of `AdditiveAttention`, a constant here, is part of b.
-
-    Args:
-        attention: its key's projection and its v are what this takes.
-    """
-
-    def __init__(self, attention: AdditiveAttention) -> None:
-        super().__init__()
-        self.project = attention.project_key
-        self.score = attention.score
-
-    def forward(
-        self, states: Float[Tensor, "batch time size"], lengths: Int[Tensor, " batch"]
-    ) -> tuple[Float[Tensor, "batch size"], Float[Tensor, "batch time"]]:
-        mask = valid_mask(lengths, states.shape[1])
-        states = _zeroed(states, mask)
-        scores = self.score(torch.tanh(self.project(states)))
-        pooled, weights = attend(scores.mT, states, mask[:, None])
-        return pooled.squeeze(1), weights.squeeze(1)
-
-
-class LinearPooling(Pooling):
-    """Softmax of scale · qᵀ h with a learned q.
-
-    That is general, dot and scaled-dot attention with a learned query: qᵀ W h = (Wᵀ q)ᵀ h, so that
-    the three are one class of functions here.
+    The query is a constant, so that it needs no projection: what it adds to a score is part of the
+    score's other weights. Heads look each with a score of its own.
 
     Args:
-        size: features of the states.
+        score: from states (batch, time, size) to scores (batch, time, heads).
         scale: of the scores.
+        value: projects the states that are summed; None where they stay as they are.
+        context: projects the heads' sums side by side; None for none.
     """
 
-    def __init__(self, size: int, *, scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        score: nn.Module,
+        *,
+        scale: float = 1.0,
+        value: nn.Module | None = None,
+        context: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        self.query = nn.Parameter(torch.randn(size) * size**-0.5)
+        self.score = score
         self.scale = scale
+        self.value = value or nn.Identity()
+        self.context = context or nn.Identity()
 
     def forward(
         self, states: Float[Tensor, "batch time size"], lengths: Int[Tensor, " batch"]
     ) -> tuple[Float[Tensor, "batch size"], Float[Tensor, "batch time"]]:
         mask = valid_mask(lengths, states.shape[1])
         states = _zeroed(states, mask)
-        scores = F.linear(states, self.scale * self.query[None])
-        pooled, weights = attend(scores.mT, states, mask[:, None])
-        return pooled.squeeze(1), weights.squeeze(1)
-
-
-class MultiheadPooling(Pooling):
-    """Multi-head attention with a learned query: a vector of its own scores the states for a head.
-
-    Args:
-        attention: its projections of value and context are what this takes.
-    """
-
-    def __init__(self, attention: MultiheadAttention) -> None:
-        super().__init__()
-        size = attention.key_size
-        self.queries = nn.Parameter(torch.randn(attention.num_heads, size) * size**-0.5)
-        self.project_value = attention.project_value
-        self.project_context = attention.project_context
-
-    def forward(
-        self, states: Float[Tensor, "batch time size"], lengths: Int[Tensor, " batch"]
-    ) -> tuple[Float[Tensor, "batch size"], Float[Tensor, "batch time"]]:
-        mask = valid_mask(lengths, states.shape[1])
-        states = _zeroed(states, mask)
-        heads = len(self.queries)
-        scores = F.linear(states, self.queries).mT[:, :, None]
-        values = self.project_value(states).unflatten(-1, (heads, -1)).transpose(1, 2)
-        context, weights = attend(scores, values, mask[:, None, None])
-        return self.project_context(context.flatten(1)), weights.mean(dim=1).squeeze(1)
+        scores = self.scale * self.score(states).mT[:, :, None]
+        values = self.value(states).unflatten(-1, (scores.shape[1], -1)).transpose(1, 2)
+        sums, weights = attend(scores, values, mask[:, None, None])
+        return self.context(sums.flatten(1)), weights.mean(dim=1).squeeze(1)
 
 
 class QueryPooling(Pooling):
@@ -165,29 +126,46 @@ class QueryPooling(Pooling):
     def __init__(self, attention: Attention) -> None:
         super().__init__()
         self.attention = attention
-        self.query = nn.Parameter(torch.randn(attention.query_size) * attention.query_size**-0.5)
+        self.learned_query = nn.Parameter(
+            torch.randn(attention.query_size) * attention.query_size**-0.5
+        )
 
     def forward(
         self, states: Float[Tensor, "batch time size"], lengths: Int[Tensor, " batch"]
     ) -> tuple[Float[Tensor, "batch size"], Float[Tensor, "batch time"]]:
         mask = valid_mask(lengths, states.shape[1])
-        query = self.query.to(states.dtype).expand(len(states), 1, -1)
-        context, weights = self.attention(query, states, mask[:, None])
+        query = self.learned_query.to(states.dtype).expand(len(states), 1, -1)
+        context, weights = self.attention(query, _zeroed(states, mask), mask[:, None])
         return context.squeeze(1), weights.squeeze(1)
 
 
 def pool_by_attention(attention: Attention) -> Pooling:
-    """Attention from a learned query, with no more parameters than that function needs."""
+    """Attention from a learned query, with no more parameters than that function needs.
+
+    General, dot and scaled-dot attention become one class of functions, softmax of qᵀ h, as
+    qᵀ W h = (Wᵀ q)ᵀ h.
+    """
     size = attention.key_size
     if type(attention) is AdditiveAttention:
-        return AdditivePooling(attention)
+        return AttentionPooling(nn.Sequential(attention.project_key, nn.Tanh(), attention.score))
     if type(attention) in (GeneralAttention, DotAttention):
-        return LinearPooling(size)
+        return AttentionPooling(_vectors(size, 1))
     if type(attention) is ScaledDotAttention:
-        return LinearPooling(size, scale=size**-0.5)
+        return AttentionPooling(_vectors(size, 1), scale=size**-0.5)
     if type(attention) is MultiheadAttention:
-        return MultiheadPooling(attention)
+        return AttentionPooling(
+            _vectors(size, attention.num_heads),
+            value=attention.project_value,
+            context=attention.project_context,
+        )
     return QueryPooling(attention)
+
+
+def _vectors(size: int, count: int) -> nn.Module:
+    """So many queries, each about of length 1."""
+    vectors = nn.Linear(size, count, bias=False)
+    nn.init.normal_(vectors.weight, std=size**-0.5)
+    return vectors
 
 
 def _zeroed(states: Tensor, mask: Bool[Tensor, "batch time"]) -> Tensor:

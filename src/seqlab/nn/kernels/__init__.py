@@ -31,26 +31,23 @@ from seqlab.nn.recurrent.minimal import MinGRUCell, MinLSTMCell
 from seqlab.nn.recurrent.rnn import RNNCell
 
 KERNELS: Mapping[Hashable, tuple[Kernel, ...]] = {
-    RNNCell: (
-        Kernel(cpu_rnn.applies, cpu_rnn.run),
-        Kernel(fused.applies, fused.run_rnn),
-    ),
-    GRUCell: (Kernel(fused.applies_to_gru, fused.run_gru),),
-    LSTMCell: (Kernel(fused.applies, fused.run_lstm),),
-    MinGRUCell: (Kernel(minimal.applies, minimal.run_min_gru),),
-    MinLSTMCell: (Kernel(minimal.applies, minimal.run_min_lstm),),
-    LRUCell: (Kernel(linear_unit.applies, linear_unit.run),),
-    reverse_valid: (Kernel(reversal.applies, reversal.run),),
-    log_partition: (Kernel(forward_backward.applies, forward_backward.run_log_partition),),
-    unary_marginals: (Kernel(forward_backward.applies, forward_backward.run_unary_marginals),),
+    RNNCell: (Kernel(cpu_rnn.run, cpu_rnn.applies), Kernel(fused.run_rnn)),
+    GRUCell: (Kernel(fused.run_gru, fused.applies_to_gru),),
+    LSTMCell: (Kernel(fused.run_lstm),),
+    MinGRUCell: (Kernel(minimal.run_min_gru),),
+    MinLSTMCell: (Kernel(minimal.run_min_lstm),),
+    LRUCell: (Kernel(linear_unit.run),),
     # One step, from the inputs before they are projected.
-    (RNNCell, "step"): (Kernel(fused_step.applies, fused_step.run_rnn),),
-    (GRUCell, "step"): (Kernel(fused_step.applies_to_gru, fused_step.run_gru),),
+    (RNNCell, "step"): (Kernel(fused_step.run_rnn, fused_step.applies),),
+    (GRUCell, "step"): (Kernel(fused_step.run_gru, fused_step.applies_to_gru),),
     (LSTMCell, "step"): (
-        Kernel(fused_step.applies_wide, fused_step.run_lstm_wide),
-        Kernel(fused_step.applies, fused_step.run_lstm),
+        Kernel(fused_step.run_lstm_wide, fused_step.applies_wide),
+        Kernel(fused_step.run_lstm, fused_step.applies),
     ),
-    additive_scores: (Kernel(additive_score.applies, additive_score.run),),
-    key_factors: (Kernel(additive_score.wants_factors, additive_score.exponentials),),
-    AttentionDecoder: (Kernel(attention_loop.applies, attention_loop.run),),
+    AttentionDecoder: (Kernel(attention_loop.run, attention_loop.applies),),
+    additive_scores: (Kernel(additive_score.run, additive_score.applies),),
+    key_factors: (Kernel(additive_score.exponentials),),
+    reverse_valid: (Kernel(reversal.run),),
+    log_partition: (Kernel(forward_backward.run_log_partition),),
+    unary_marginals: (Kernel(forward_backward.run_unary_marginals),),
 }

@@ -12,16 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from seqlab.nn.kernels.once import differentiable_once
 
 # e^±86 is still a normal float32. Nothing is lost unless a projection leaves ±43, where tanh has
 # long been ±1.
 BOUND = 43.0
-
-
-def wants_factors(keys: Tensor) -> bool:
-    """Where the kernel below will run."""
-    return not torch.compiler.is_compiling()
 
 
 def exponentials(projected: Tensor) -> Tensor:
@@ -31,8 +27,8 @@ def exponentials(projected: Tensor) -> Tensor:
 
 
 def applies(query: Tensor, keys: Tensor, vector: Tensor, factors: Tensor | None) -> bool:
-    """Where the factors are there and no compiler is at work, which fuses the plain form itself."""
-    return factors is not None and not torch.compiler.is_compiling()
+    """Where the factors are there."""
+    return factors is not None
 
 
 def run(query: Tensor, keys: Tensor, vector: Tensor, factors: Tensor) -> Tensor:
@@ -89,7 +85,7 @@ class _AdditiveScores(torch.autograd.Function):
         return torch.stack(steps, 1) + vector.sum()
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(  # type: ignore[override]
         ctx: Any, *gradients: Tensor
     ) -> tuple[Tensor, Tensor, None, Tensor]:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from seqlab.nn.attention import (
     AdditiveAttention,
@@ -32,6 +31,7 @@ from seqlab.nn.kernels.attention_loop_backward import (
     StepBuffer,
 )
 from seqlab.nn.kernels.loop_cells import LoopCell, loop_cell
+from seqlab.nn.kernels.once import differentiable_once
 from seqlab.nn.recurrent.cell import State
 
 
@@ -171,7 +171,7 @@ class _Loop(torch.autograd.Function):
         return buffers.states, buffers.contexts, attend.all_weights, readouts
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         size = len(LoopInputs._fields)
         inputs = LoopInputs(*ctx.saved_tensors[:size])

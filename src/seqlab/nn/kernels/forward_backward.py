@@ -22,11 +22,6 @@ from seqlab.nn.kernels.once import differentiable_once
 from seqlab.nn.masking import reversal_index, valid_mask
 
 
-def applies(chain: Chain, lengths: Tensor) -> bool:
-    """On every device; what would underflow is left to the definition."""
-    return True
-
-
 def run_log_partition(chain: Chain, lengths: Tensor) -> Tensor:
     """Of `log_partition`; its gradient is the marginals, which both passes hold already."""
     scan = _scan(chain, lengths)

@@ -20,17 +20,6 @@ FusedCell = RNNCell | GRUCell | LSTMCell
 SATURATION = 1e4
 
 
-def applies(
-    cell: FusedCell,
-    inputs: Tensor,
-    lengths: Tensor,
-    state: State | None,
-    need_state: bool,
-) -> bool:
-    """PyTorch has these layers on every device and for every floating type."""
-    return True
-
-
 def applies_to_gru(
     cell: GRUCell, inputs: Tensor, lengths: Tensor, state: State | None, need_state: bool
 ) -> bool:

@@ -11,13 +11,6 @@ from seqlab.nn.recurrent.cell import State
 from seqlab.nn.recurrent.lru import LRUCell, as_complex
 
 
-def applies(
-    cell: LRUCell, inputs: Tensor, lengths: Tensor, state: State | None, need_state: bool
-) -> bool:
-    """The scan runs on every device; half precision is widened by the cell."""
-    return True
-
-
 def run(
     cell: LRUCell, inputs: Tensor, lengths: Tensor, state: State | None, need_state: bool
 ) -> tuple[Tensor, State | None]:

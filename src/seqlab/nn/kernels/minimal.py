@@ -15,13 +15,6 @@ from seqlab.nn.recurrent.cell import State
 from seqlab.nn.recurrent.minimal import MinGRUCell, MinimalCell, MinLSTMCell
 
 
-def applies(
-    cell: MinimalCell, inputs: Tensor, lengths: Tensor, state: State | None, need_state: bool
-) -> bool:
-    """The scan runs on every device; half precision is widened by the cell."""
-    return True
-
-
 def run_min_gru(
     cell: MinGRUCell, inputs: Tensor, lengths: Tensor, state: State | None, need_state: bool
 ) -> tuple[Tensor, State | None]:

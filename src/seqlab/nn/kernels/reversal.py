@@ -8,11 +8,6 @@ import torch
 from torch import Tensor
 
 
-def applies(states: Tensor, rows: Tensor) -> bool:
-    """On every device and for every type."""
-    return True
-
-
 def run(states: Tensor, rows: Tensor) -> Tensor:
     """Gathers rows of (time, batch, feature) by a permutation that is its own inverse."""
     return _Permuted.apply(states, rows)  # type: ignore[return-value]

@@ -155,7 +155,10 @@ class GatedCell(Cell, ABC):
             nn.init.uniform_(weight, -bound, bound)
         if initialisation == "uniform":
             return
-        initialise_gates(self.weight_ih, self.weight_hh, self.hidden_size)
+        for block in self.weight_ih.split(self.hidden_size):
+            nn.init.xavier_uniform_(block)
+        for block in self.weight_hh.split(self.hidden_size):
+            nn.init.orthogonal_(block)
         for weight in own:
             if weight.dim() == 1:
                 nn.init.zeros_(weight)
@@ -165,18 +168,6 @@ class GatedCell(Cell, ABC):
         first = self.blocks.index(block) * self.hidden_size
         with torch.no_grad():
             bias[first : first + self.hidden_size] += by
-
-
-def initialise_gates(
-    weight_ih: Float[Tensor, "gates_hidden feature"],
-    weight_hh: Float[Tensor, "gates_hidden hidden"],
-    hidden_size: int,
-) -> None:
-    """Xavier-uniform input weights and orthogonal recurrent ones, each gate by itself."""
-    for gate in weight_ih.split(hidden_size):
-        nn.init.xavier_uniform_(gate)
-    for gate in weight_hh.split(hidden_size):
-        nn.init.orthogonal_(gate)
 
 
 def check_initialisation(initialisation: str) -> None:

@@ -10,6 +10,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from seqlab.errors import InputError, check_at_least
+from seqlab.nn.precision import at_least_single
 from seqlab.nn.recurrent.cell import Cell, State
 
 
@@ -71,9 +72,8 @@ class LRUCell(Cell):
     @property
     def eigenvalues(self) -> Complex[Tensor, " state"]:
         """λ."""
-        return torch.polar(
-            torch.exp(-torch.exp(_wide(self.log_rate))), torch.exp(_wide(self.log_phase))
-        )
+        rate, phase = (torch.exp(at_least_single(x)) for x in (self.log_rate, self.log_phase))
+        return torch.polar(torch.exp(-rate), phase)
 
     def read_in(
         self, inputs: Float[Tensor, "*rest feature"]
@@ -83,8 +83,8 @@ class LRUCell(Cell):
         """u, v, and γ ⊙ (B v), the last in real and imaginary parts."""
         entered = self.enter(inputs)
         normed = self.norm(entered)
-        values = _wide(F.linear(normed, self.into)) * torch.exp(_wide(self.log_scale)).repeat(2)
-        return entered, normed, values
+        scale = torch.exp(at_least_single(self.log_scale)).repeat(2)
+        return entered, normed, at_least_single(F.linear(normed, self.into)) * scale
 
     def read_out(
         self,
@@ -119,9 +119,4 @@ class LRUCell(Cell):
 
 def as_complex(flat: Float[Tensor, "*rest flat"]) -> Complex[Tensor, "*rest state"]:
     """Real parts and imaginary parts side by side → complex numbers."""
-    return torch.complex(*_wide(flat).chunk(2, -1))
-
-
-def _wide(values: Tensor) -> Tensor:
-    """In single precision at least: there is no complex number of half precision to count on."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+    return torch.complex(*at_least_single(flat).chunk(2, -1))

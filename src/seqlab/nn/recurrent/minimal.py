@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from seqlab.nn.precision import at_least_single
 from seqlab.nn.recurrent.cell import Cell, Initialisation, State, check_initialisation
 
 
@@ -52,9 +53,8 @@ class MinimalCell(Cell):
         """Gates and candidate by name, and "keep" and "add", the a_t and b_t of the equation."""
 
     def project(self, inputs: Tensor) -> Tensor:
-        projected = self.input(inputs)
         # Half precision has too few digits for long products of gates.
-        return projected.to(torch.promote_types(projected.dtype, torch.float32))
+        return at_least_single(self.input(inputs))
 
     def step(self, projected: Tensor, state: State, mask: Tensor | None = None) -> State:
         gate = self.gates(projected, state, mask)
