@@ -90,7 +90,9 @@ class MonitorCheck(Callback):
         for key, name in wanted.items():
             own = not is_known(name) and not name.startswith("val/")
             if name not in there and not own:
-                names = ", ".join(sorted(there))
+                stage = f"{name.partition('/')[0]}/"
+                alike = [other for other in there if other.startswith(stage)] or there
+                names = ", ".join(sorted(alike))
                 raise InputError(f"{key}={name} {NOT_MEASURED}; use one of {names}")
 
 

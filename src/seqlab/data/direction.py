@@ -29,7 +29,7 @@ METRICS: dict[str, Direction | None] = {
     # What is wanted is a certain value, or nothing at all.
     r"(scaled_)?(calibrated_)?(coverage|width)_[\d.]+": None,
     rf"skill_vs_{_BASELINE}_margin": None,
-    r"attention_(entropy|monotonicity)|teacher_forcing|lr-.+": None,
+    r"attention_(entropy|monotonicity)|teacher_forcing(_step)?|lr-.+": None,
 }
 # Those that are shares of something, or means of shares: from 0 to 1.
 SHARES = (

@@ -110,9 +110,9 @@ class Task(Views, LightningModule, ABC):
         """What the family changes from step to step by a schedule, by name."""
         return {}
 
-    def _log_schedule(self) -> None:
+    def _log_schedule(self, suffix: str = "") -> None:
         for name, value in self.scheduled().items():
-            self.log(f"train/{name}", value, batch_size=1)
+            self.log(f"train/{name}{suffix}", value, batch_size=1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss, outputs = self.measure(batch, "train")
@@ -129,7 +129,7 @@ class Task(Views, LightningModule, ABC):
             # Every step would cost more than the step's own bookkeeping.
             shared = loss.detach() * batch.share
             self.log("train/loss_step", shared, sync_dist=True, batch_size=len(batch))
-            self._log_schedule()
+            self._log_schedule("_step")
         scale = batch.share * batch.group_share
         return loss * scale if scale != 1.0 else loss
 
