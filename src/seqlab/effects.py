@@ -114,7 +114,9 @@ def without_effect(config: DictConfig, overrides: Sequence[str]) -> Iterator[str
         wrong = next(_wrong(config, match[1]), None)
         if wrong is not None:
             key, _, _ = _split(wrong)
-            now = f"{key}={_text(OmegaConf.select(config, key))}"
+            # Of a section it tells the option that was chosen of its group.
+            choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+            now = f"{key}={choices.get(key) or _text(OmegaConf.select(config, key))}"
             yield f"{override.lstrip('+')} has no effect with {now}; {_remedy(wrong)}"
 
 

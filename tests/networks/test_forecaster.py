@@ -369,7 +369,7 @@ def test_the_scaler_is_in_the_checkpoint():
         (Sines, {"log": True}, r"task\.log=true.*series '\d+' at \d+ is -"),
         (Sines, {"head": "negative_binomial", "normaliser": "mean"}, r"series '\d+' at \d+ is "),
         (Intermittent, {"head": "negative_binomial"}, "can be scaled but not moved"),
-        (Sines, {"difference": -1}, r"task\.difference=-1"),
+        (Sines, {"difference": -1}, "^difference=-1 must"),
         (Sines, {"dropout": 1.0}, "dropout"),
         (Adding, {}, r"task\.normaliser=standard.*one target a sequence"),
         (Adding, {"normaliser": "none", "decoder": "recursive"}, r"task\.decoder=recursive"),
