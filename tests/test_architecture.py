@@ -1,6 +1,7 @@
 """The one direction: data → networks (built of nn) → tasks → callbacks → runs → reports."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -168,6 +169,20 @@ def test_data_and_nn_know_no_trainer(path):
         assert not {name for name in found if name.split(".")[0] in ("lightning", "hydra")}
     if package_of(path) == "data":
         assert not {name for name in found if name.startswith("torch.nn")}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if package_of(path) == "nn"],
+    ids=lambda path: str(path.relative_to(SOURCE)),
+)
+def test_layers_name_no_key_of_the_command_line(path):
+    """A layer's message is about its arguments; who builds it adds where they stand."""
+    sections = "task|model|data|trainer|loader|optimizer|scheduler|callbacks|hydra"
+    key = re.compile(rf"\b({sections})[./][a-z_]+\b")
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert not key.search(node.value), node.value
 
 
 @pytest.mark.parametrize("module", ["seqlab.config", "seqlab.errors"])

@@ -144,6 +144,14 @@ PLACED = {
     "data=sines task.quantiles=[0.1]": "task.quantiles=[0.1] must be rising probabilities",
     "data=sines task.intervals=[3]": "task.intervals=[3] must be probabilities",
     "model=transformer model.encoder.num_heads=5": "model.encoder.num_heads=5 must divide hidden_s",
+    "data=copy task.search.method=beam task.search.n_best=9": "task.search.n_best=9 is above beam",
+    "data=copy task.search.method=sample task.search.top_k=-1": "task.search.top_k=-1 must be at ",
+    "data=copy task.search.min_length=99": "task.search.min_length=99 is above max_length=",
+    "data=copy task.search.min_length=-1": "task.search.min_length=-1 must be at least 0",
+    "model/attention=multihead model.attention.num_heads=7": "model.attention.num_heads=7 must di",
+    "data=copy model/attention=dot": "model.attention: attention dot compares query and key",
+    "data=copy model=bigru task.decoder.coverage=true": "task.decoder: coverage, input_feeding and ",
+    "model=gru_cell model.encoder.zoneout=[0.1,0.1]": "model.encoder: zoneout=[0.1, 0.1] must be ",
     "model=tcn model.encoder.kernel_size=1": "model.encoder.kernel_size=1 must be at least 2",
 }
 

@@ -48,6 +48,10 @@ class ArgumentError(InputError):
         return ArgumentError(self.name, self.value, self.rule, section + end)
 
 
+class SectionError(InputError):
+    """Settings of one section of the configuration that cannot work; the message begins with it."""
+
+
 def check_at_least(name: str, value: float, minimum: float = 1) -> None:
     """Raises ArgumentError unless `value` is `minimum` or more."""
     if value < minimum:

@@ -16,7 +16,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from seqlab.errors import ArgumentError, InputError
+from seqlab.errors import ArgumentError, InputError, SectionError
 from seqlab.hints import choice_for
 from seqlab.value_types import OBJECT, annotated_types, fits, is_finite, shown, told
 
@@ -58,7 +58,9 @@ def _make(values: Any, key: str) -> Any:
         make = hydra_instantiate(plain | {"_partial_": True}, _convert_="all")
     except InstantiationException as error:
         raise InputError(f"{key}: {error.__cause__ or error}") from error
-    call = placed(key, inspect.signature(target).parameters, partial(make, **objects))
+    layer = str(target.__module__).startswith("seqlab.nn.")
+    names = inspect.signature(target).parameters
+    call = placed(key, names, partial(make, **objects), all_errors=layer)
     if _is_foreign(values):
         call = partial(_call_foreign, key, call)
     return call if values.get("_partial_") else call()
@@ -71,7 +73,9 @@ def _has_target(value: Any) -> bool:
     return isinstance(value, list) and any(map(_has_target, value))
 
 
-def placed(key: str, names: Iterable[str], make: Callable[..., Any]) -> Callable[..., Any]:
+def placed(
+    key: str, names: Iterable[str], make: Callable[..., Any], *, all_errors: bool = False
+) -> Callable[..., Any]:
     """A constructor whose errors say where its arguments stand in the configuration.
 
     Args:
@@ -79,12 +83,20 @@ def placed(key: str, names: Iterable[str], make: Callable[..., Any]) -> Callable
         names: its arguments.
         make: the constructor. Arguments that are handed over when it is called do not stand in this
             section.
+        all_errors: the constructor is a layer's, which never says where it stands itself: so its
+            errors that are of no single argument are given the section too.
     """
-    return partial(_call_placed, key, frozenset(names), make)
+    return partial(_call_placed, key, frozenset(names), all_errors, make)
 
 
 def _call_placed(
-    key: str, names: frozenset[str], make: Callable[..., Any], /, *args: Any, **kwargs: Any
+    key: str,
+    names: frozenset[str],
+    all_errors: bool,
+    make: Callable[..., Any],
+    /,
+    *args: Any,
+    **kwargs: Any,
 ) -> Any:
     try:
         return make(*args, **kwargs)
@@ -93,6 +105,10 @@ def _call_placed(
         if named is error:  # an error that is its own cause would be looked through forever
             raise
         raise named from error
+    except InputError as error:
+        if not all_errors or isinstance(error, SectionError):
+            raise
+        raise SectionError(f"{key}: {error}") from error
 
 
 def _check_section(node: Any, key: str, *, optional: bool) -> None:

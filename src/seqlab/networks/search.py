@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqlab.data.vocabulary import BEGIN, END, PAD, UNKNOWN
-from seqlab.errors import InputError
+from seqlab.errors import ArgumentError, InputError
 from seqlab.networks.seq2seq import Seq2Seq
 from seqlab.nn.decoding.beam import BeamOptions, beam_search
 from seqlab.nn.decoding.constraints import Constraints
@@ -83,14 +83,17 @@ class Search:
                 f"task.search.max_length={width} is below the {longest} tokens of the longest "
                 "reference, which could never be found; raise it, or use null"
             )
-        return Constraints(
-            end=END,
-            begin=BEGIN,
-            max_length=width,
-            min_length=self.min_length,
-            forbidden=(PAD, BEGIN, UNKNOWN),
-            no_repeat_ngram=self.no_repeat_ngram,
-        )
+        try:
+            return Constraints(
+                end=END,
+                begin=BEGIN,
+                max_length=width,
+                min_length=self.min_length,
+                forbidden=(PAD, BEGIN, UNKNOWN),
+                no_repeat_ngram=self.no_repeat_ngram,
+            )
+        except ArgumentError as error:  # not while this is built, where the builder would place it
+            raise error.within("task.search", vars(self)) from error
 
     def run(
         self,

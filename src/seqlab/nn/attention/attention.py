@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from seqlab.errors import InputError, check_at_least
+from seqlab.errors import ArgumentError, InputError, check_at_least
 from seqlab.nn.attention.additive_score import additive_scores, key_factors
 
 
@@ -191,10 +191,9 @@ class MultiheadAttention(Attention):
         check_at_least("num_heads", num_heads)
         if key_size % num_heads:
             divisors = [n for n in range(1, key_size + 1) if key_size % n == 0 and n <= 16]
-            raise InputError(
-                f"num_heads={num_heads} must divide the width {key_size} of the states it attends "
-                f"to; use one of {', '.join(map(str, divisors))}, or another hidden_size"
-            )
+            rule = f"must divide the width {key_size} of the states it attends to"
+            remedy = f"use one of {', '.join(map(str, divisors))}, or another hidden_size"
+            raise ArgumentError("num_heads", num_heads, f"{rule}; {remedy}")
         self.num_heads = num_heads
         self.project_query = nn.Linear(query_size, key_size)
         self.project_key = nn.Linear(key_size, key_size)

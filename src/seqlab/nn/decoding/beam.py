@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seqlab.errors import InputError, check_at_least
+from seqlab.errors import ArgumentError, InputError, check_at_least
 from seqlab.nn.decoding.constraints import IMPOSSIBLE, Constraints
 from seqlab.nn.decoding.stepping import Hypotheses, TokenDecoder, TokenScores
 from seqlab.nn.decoding.unroll import Continuation, M, S, unroll
@@ -44,10 +44,8 @@ class BeamOptions:
         check_at_least("length_penalty", self.length_penalty, 0)
         check_at_least("coverage_penalty", self.coverage_penalty, 0)
         if self.n_best > self.beam_size:
-            raise InputError(
-                f"n_best={self.n_best} is above beam_size={self.beam_size}; lower the one or raise "
-                "the other"
-            )
+            rule = f"is above beam_size={self.beam_size}; lower the one or raise the other"
+            raise ArgumentError("n_best", self.n_best, rule)
 
     def normaliser(self, length: int) -> float:
         """What a log-probability of so many tokens, the end token among them, is divided by."""

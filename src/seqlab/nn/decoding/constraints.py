@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from seqlab.errors import InputError, check_at_least
+from seqlab.errors import ArgumentError, check_at_least
 
 IMPOSSIBLE = float("-inf")
 
@@ -42,10 +42,8 @@ class Constraints:
         check_at_least("min_length", self.min_length, 0)
         check_at_least("no_repeat_ngram", self.no_repeat_ngram, 0)
         if self.min_length > self.max_length:
-            raise InputError(
-                f"min_length={self.min_length} is above max_length={self.max_length}; lower the "
-                "one or raise the other"
-            )
+            rule = f"is above max_length={self.max_length}; lower the one or raise the other"
+            raise ArgumentError("min_length", self.min_length, rule)
 
     def apply(
         self,

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seqlab.errors import InputError
+from seqlab.errors import ArgumentError
 from seqlab.nn.decoding.constraints import IMPOSSIBLE, Constraints
 from seqlab.nn.decoding.stepping import Hypotheses, TokenDecoder, TokenScores
 from seqlab.nn.decoding.unroll import Continuation, M, S, unroll
@@ -63,14 +63,12 @@ class SamplingOptions:
 
     def __post_init__(self) -> None:
         if self.temperature <= 0:
-            raise InputError(
-                f"temperature={self.temperature} must be above 0; for the likeliest token each "
-                "time use method=greedy"
-            )
+            rule = "must be above 0; for the likeliest token each time use method=greedy"
+            raise ArgumentError("temperature", self.temperature, rule)
         if self.top_k < 0:
-            raise InputError(f"top_k={self.top_k} must be at least 0; 0 allows all")
+            raise ArgumentError("top_k", self.top_k, "must be at least 0; 0 allows all")
         if not 0 < self.top_p <= 1:
-            raise InputError(f"top_p={self.top_p} must be above 0 and at most 1")
+            raise ArgumentError("top_p", self.top_p, "must be above 0 and at most 1")
 
 
 def sample(
