@@ -150,7 +150,7 @@ PLACED = {
     "data=copy task.search.min_length=-1": "task.search.min_length=-1 must be at least 0",
     "model/attention=multihead model.attention.num_heads=7": "model.attention.num_heads=7 must di",
     "data=copy model/attention=dot": "model.attention: attention dot compares query and key",
-    "data=copy model=bigru task.decoder.coverage=true": "task.decoder: coverage, input_feeding and ",
+    "data=copy model=bigru task.decoder.coverage=true": "task.decoder: coverage, input_feed",
     "model=gru_cell model.encoder.zoneout=[0.1,0.1]": "model.encoder: zoneout=[0.1, 0.1] must be ",
     "model=tcn model.encoder.kernel_size=1": "model.encoder.kernel_size=1 must be at least 2",
 }

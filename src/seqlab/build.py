@@ -7,7 +7,7 @@ import difflib
 import inspect
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +21,7 @@ from seqlab.effects import refuse_if_set, refuse_without_effect
 from seqlab.errors import InputError
 from seqlab.instantiation import instantiate, locate, placed
 from seqlab.keys import TYPES, check_keys
+from seqlab.renamed import class_of
 
 if TYPE_CHECKING:  # imported where they are used, as they take long
     from lightning import Trainer
@@ -80,7 +81,7 @@ def build_network(config: DictConfig, spec: Spec) -> nn.Module:
 TOP = ["seed", "compile", "ckpt_path", "sweep", "task", "data", "model", "optimizer", "scheduler"]
 TOP += ["recommended", "trainer", "callbacks", "logger", "loader", "backtest"]
 TOP += ["allow_new_data", "init_from", "init_strict", "overwrite"]
-TASK = ["name", "network", "module", "callbacks"]
+TASK = ["name", "network", "module", "loop", "callbacks"]
 # What the functions below hand to the network or the module; all their other arguments are options.
 BUILT = ["spec", "reader", "attention", "dropout", "network", "optimizer", "scheduler"]
 MODEL = [*TYPES["model"], "encoder", "attention", "self_attention"]
@@ -100,7 +101,9 @@ def refuse_unused(config: DictConfig) -> None:
         for key in node or ():
             if key not in names:
                 close = difflib.get_close_matches(str(key), names, 1)
-                shown = ", ".join(name for name in names if name not in ("network", "module"))
+                shown = ", ".join(
+                    name for name in names if name not in ("network", "module", "loop")
+                )
                 hint = f"did you mean {prefix}{close[0]}?" if close else f"use {shown}"
                 raise InputError(f"{prefix}{key} has no effect here; {hint}")
 
@@ -115,13 +118,13 @@ def _options(config: DictConfig, part: str) -> list[str]:
     Raises:
         InputError: an option below `task.<part>`, where nothing reads it.
     """
-    node = config.task[part]
-    if not isinstance(node, DictConfig) or "_target_" not in node:
+    node = class_of(config.task, part)
+    if not isinstance(node, Mapping) or "_target_" not in node:
         raise InputError(f"task.{part}={node!r} must name a class; use task.{part}._target_=CLASS")
     for key in node:
         if key not in ("_target_", "_partial_"):
             raise InputError(f"task.{part}.{key} has no effect here; use task.{key}")
-    target = locate(node._target_, f"task.{part}._target_")
+    target = locate(node["_target_"], f"task.{part}._target_")
     return [name for name in inspect.signature(target).parameters if name not in BUILT]
 
 
@@ -138,7 +141,7 @@ def _constructor(config: DictConfig, part: str) -> Callable[..., Any]:
                 del node[key]
             elif node[key] == {}:  # an option of a group that makes nothing: task.decoder=direct
                 node[key] = None
-        node["_target_"] = config.task[part]._target_
+        node["_target_"] = class_of(config.task, part)["_target_"]
         node["_partial_"] = True
     return instantiate(node, "task")
 

@@ -23,6 +23,7 @@ from seqlab.hints import (
 )
 from seqlab.interrupts import Terminated, interruption, interrupts
 from seqlab.overrides import resumed_command
+from seqlab.renamed import current_words
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 # Set beside it when it was not the user who set it; the processes that a run starts inherit both.
@@ -61,7 +62,7 @@ def run(main: Callable[..., Any]) -> None:
 
     `HYDRA_FULL_ERROR=1` shows the traceback instead.
     """
-    sys.argv[1:] = resumed_command(sys.argv[1:])
+    sys.argv[1:] = resumed_command(current_words(sys.argv[1:]))
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(HELP.format(groups="\n".join(_choices())))  # noqa: T201
         return
