@@ -46,7 +46,7 @@ def test_a_tagger(train, tmp_path, capsys):
     paths = [f"data.{split}={path}" for split in ("train", "val", "test")]
     train("data=conll", *paths, "task.crf=true", "data.min_count=1", *SHORT)
     check(tmp_path / "run", capsys)
-    assert "\\<script\\>" in (tmp_path / "run" / "figures" / "tagged_sentences.md").read_text()
+    assert "\\<script\\>" in (tmp_path / "run" / "figures" / "test_tagged_sentences.md").read_text()
 
 
 def test_a_translator(train, tmp_path, capsys):

@@ -64,7 +64,7 @@ def test_refitting_goes_on_with_what_became_known(train, tmp_path, capsys):
     # 78 values come before the first origin; origins are two apart, and each training serves two.
     assert [line.split("up to ")[1].split()[0] for line in told] == ["77", "81", "85"]
     kept = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
-    assert kept == {"best.ckpt", "last.ckpt"}
+    assert kept == {"best.ckpt", "last.ckpt", "previous.ckpt"}
 
 
 def test_no_back_test_unless_asked_for(train):
