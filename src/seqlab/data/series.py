@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -55,6 +55,8 @@ class SeriesStore:
         known: (known row, covariate) or None.
         known_starts: (series + 1,) each series' first row of `known`.
         static: (series, covariate) or None.
+        seasonal_values: by period, what `windows.seasonal_values` has computed; shared by all
+            splits.
     """
 
     values: Tensor
@@ -65,6 +67,7 @@ class SeriesStore:
     known: Tensor | None = None
     known_starts: Tensor | None = None
     static: Tensor | None = None
+    seasonal_values: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -48,7 +48,7 @@ class Windows:
     def __post_init__(self) -> None:
         self.ends = self.counts.cumsum(0)
         self.first = _first_values(self.store)
-        self._seasons = _carried_by_season(self.store, self.period) if self.period > 1 else None
+        self._seasons = seasonal_values(self.store, self.period) if self.period > 1 else None
         last_cuts = self.first_cuts + (self.counts - 1) * self.stride
         self._in_past = bool((last_cuts + self.horizon <= self.store.lengths).all())
         if self.store.known_starts is not None:
@@ -226,8 +226,17 @@ def _first_values(store: SeriesStore) -> Tensor:
     return first
 
 
-def _carried_by_season(store: SeriesStore, period: int) -> Tensor:
-    """The store's values, a missing one filled with the last that was seen at its season's step."""
+def seasonal_values(store: SeriesStore, period: int) -> Tensor:
+    """The store's values, a missing one filled with the last that was seen at its season's step.
+
+    Computed once for each period of a store; the store's own tensor where nothing is missing.
+    """
+    if period not in store.seasonal_values:
+        store.seasonal_values[period] = _fill_by_season(store, period)
+    return store.seasonal_values[period]
+
+
+def _fill_by_season(store: SeriesStore, period: int) -> Tensor:
     if not store.values.isnan().any():
         return store.values
     found = store.values.clone()
