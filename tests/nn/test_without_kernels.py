@@ -77,7 +77,7 @@ def test_everything_trains_to_the_same_loss_without_the_folder(tree, train, tmp_
 
 @pytest.mark.slow
 def test_the_laws_hold_without_the_folder(tree):
-    laws = ["test_cores", "test_encoder", "test_decoder", "test_crf", "test_diagnostics"]
+    laws = ["test_cores", "test_encoder", "decoding/test_decoder", "test_crf", "test_diagnostics"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0"]
         + [f"{ROOT}/tests/nn/{law}.py" for law in laws],

@@ -46,13 +46,16 @@ def log_partition_in_log_space(
     chain: Chain, lengths: Int[Tensor, " batch"]
 ) -> Float[Tensor, " batch"]:
     """The definition of `log_partition`: slow, and exact for scores of any spread."""
+    dtype, device = chain.emissions.dtype, chain.emissions.device.type
+    if device != "mps":  # which has no float64; in float32 long sums lose their digits
+        chain = Chain(*(part.double() for part in chain))
     valid = valid_mask(lengths, chain.emissions.shape[1])[..., None]
     steps = chain.emissions.masked_fill(~valid, 0.0).unbind(1)
     state = chain.start + steps[0]
     for number, emission in enumerate(steps[1:], start=1):
         moved = (state[:, :, None] + chain.transitions).logsumexp(1) + emission
         state = torch.where(valid[:, number], moved, state)
-    return (state + chain.end).logsumexp(-1)
+    return (state + chain.end).logsumexp(-1).to(dtype)
 
 
 def unary_marginals(
