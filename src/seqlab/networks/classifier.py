@@ -91,8 +91,8 @@ def make_pooling(
     if name == "attention":
         if attention is None:
             raise InputError(
-                "task.pooling=attention needs an attention; add model/attention=additive (or "
-                "general, dot, scaled_dot, multihead)"
+                "task.pooling=attention needs an attention; add model/attention=additive "
+                "(`python train.py --help` lists all)"
             )
         return pool_by_attention(attention(size, size))
     if attention is not None:

@@ -67,8 +67,8 @@ class AutoregressiveHorizon(nn.Module):
         self.decoder = decoder(channels + future_size, size, attention=attention, readout_size=0)
         if attention is None and self.decoder.attention_position != "none":
             raise InputError(
-                "task.decoder=attention needs an attention; add model/attention=additive (or "
-                "general, dot, scaled_dot, multihead)"
+                "task.decoder=attention needs an attention; add model/attention=additive "
+                "(`python train.py --help` lists all)"
             )
         self.bridge = Bridge(
             (size,),

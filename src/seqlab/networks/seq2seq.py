@@ -225,7 +225,7 @@ class Seq2Seq(nn.Module):
         if attention is None:
             raise InputError(
                 "task.copy=true copies from where an attention looks; add model/attention=general "
-                "(or additive, dot, scaled_dot, multihead)"
+                "(`python train.py --help` lists all)"
             )
         if spec.kind != "tokens":
             raise InputError("task.copy=true needs a source of tokens; use task.copy=false")

@@ -87,7 +87,7 @@ class SequenceToSequence(Task):
         if not attends and (coverage_weight or search.coverage_penalty):
             raise InputError(
                 "task.coverage_weight and task.search.coverage_penalty weigh where an attention "
-                "looks; add model/attention=general (or additive, dot, scaled_dot, multihead)"
+                "looks; add model/attention=general (`python train.py --help` lists all)"
             )
         search.constraints(spec.longest_target)  # refuses what cannot work before training
         self.search = search

@@ -89,8 +89,7 @@ class AttentionDecoder(nn.Module):
             attention = None
         if attention is None and (coverage or input_feeding or attention_position == "before"):
             raise InputError(
-                "coverage, input_feeding and attention_position=before need an attention; choose "
-                "one (general, additive, dot, scaled_dot or multihead), and "
+                "coverage, input_feeding and attention_position=before need an attention, and "
                 "attention_position=after or before"
             )
         self.input_size = input_size
