@@ -26,7 +26,7 @@ from omegaconf import OmegaConf, open_dict
 from torch.nn import functional as F
 
 from seqlab.build import build_data, build_network, build_task, build_trainer
-from seqlab.hints import CONF
+from seqlab.config_folders import CONF
 from seqlab.runs.folder import RunFolder
 from seqlab.runs.setup import prepare
 

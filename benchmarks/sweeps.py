@@ -148,7 +148,7 @@ def make_up(folder):
     from hydra.types import RunMode
 
     import seqlab.config  # noqa: F401  # registers our resolvers
-    from seqlab.hints import CONF
+    from seqlab.config_folders import CONF
     from seqlab.sweeps.jobs import changed_keys, plan
 
     folder.mkdir(parents=True)

@@ -19,7 +19,7 @@ from torch import nn
 
 from seqlab.build import build_data, build_datamodule, build_network, build_task, build_trainer
 from seqlab.config import explain
-from seqlab.hints import options_of
+from seqlab.config_folders import options_of
 from seqlab.instantiation import instantiate, locate
 from seqlab.keys import check_keys
 from tests.conftest import ROOT, SMALL

@@ -77,7 +77,7 @@ def build_network(config: DictConfig, spec: Spec) -> nn.Module:
     return network
 
 
-# What `train.py` and this file read. A key that was added with `+` beside these has no effect.
+# What the main job and this file read. A key that was added with `+` beside these has no effect.
 TOP = ["seed", "compile", "ckpt_path", "sweep", "task", "data", "model", "optimizer", "scheduler"]
 TOP += ["recommended", "trainer", "callbacks", "logger", "loader", "backtest"]
 TOP += ["allow_new_data", "init_from", "init_strict", "overwrite"]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from seqlab.command import SCRIPT
 from seqlab.errors import InputError
 from seqlab.escaping import one_line
 
@@ -35,17 +36,28 @@ class _Parser(argparse.ArgumentParser):
 def main(words: Sequence[str] | None = None) -> None:
     """Runs the command; what a user can cause ends in one line and exit status 2."""
     parser = _parser()
-    if not (sys.argv[1:] if words is None else words):
+    words = sys.argv[1:] if words is None else words
+    if not words:
         parser.print_help()
         return
-    arguments = parser.parse_args(words)
     try:
-        compare(arguments)
+        if words[0] == "train":
+            train(words[1:])
+        else:
+            compare(parser.parse_args(words))
     except InputError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def train(words: Sequence[str]) -> None:
+    """`seqlab train`: the words are Hydra's."""
+    from seqlab.runs.main import command
+
+    sys.argv = [str(SCRIPT), *words]
+    command()
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -78,8 +90,11 @@ def _listed(text: str | None) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="seqlab", description="Looks at finished runs; train.py makes them.")
+    parser = _Parser(prog="seqlab", description="Trains sequence models, and compares runs.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands.add_parser(
+        "train", help="one run, or with -m a sweep; `seqlab train --help` shows what can be chosen"
+    )
     command = commands.add_parser(
         "compare",
         help="tables and plots over many runs",

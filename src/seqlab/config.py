@@ -7,17 +7,18 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 from omegaconf import OmegaConf
 
+from seqlab.command import training
+from seqlab.config_folders import check_user_folders, groups, options_of
 from seqlab.errors import FailedJobsError, InputError, NonFiniteLossError, StorageError
 from seqlab.escaping import one_line
 from seqlab.hints import (
     check_words,
-    groups,
     missing_option,
-    options_of,
     several_values,
     unknown_key,
 )
@@ -31,15 +32,15 @@ TELLS_ERRORS = "SEQLAB_TELLS_ERRORS"
 
 HELP = """SeqLab: trains one configuration, tests its best checkpoint, and fills the run's folder.
 
-  python train.py                                   BiGRU with attention on magic_token
-  python train.py data=parity model=lstm            other data, another model
-  python train.py model.encoder.hidden_size=128     any key that `--cfg job` shows
-  python train.py -m model=rnn,gru,lstm seed=1,2,3  a sweep
+  {command}                                   BiGRU with attention on magic_token
+  {command} data=parity model=lstm            other data, another model
+  {command} model.encoder.hidden_size=128     any key that `--cfg job` shows
+  {command} -m model=rnn,gru,lstm seed=1,2,3  a sweep
 
 Choose one option of each group with group=option:
 {groups}
 
-`python train.py --cfg job` shows every key and its value, `--hydra-help` the flags of Hydra.
+`{command} --cfg job` shows every key and its value, `--hydra-help` the flags of Hydra.
 """
 
 # Cached, so that a run's folder keeps its name; random, so that two jobs never share one.
@@ -62,12 +63,14 @@ def run(main: Callable[..., Any]) -> None:
 
     `HYDRA_FULL_ERROR=1` shows the traceback instead.
     """
+    import_from_working_folder()
     sys.argv[1:] = resumed_command(current_words(sys.argv[1:]))
     if {"--help", "-h"} & set(sys.argv[1:]):
-        print(HELP.format(groups="\n".join(_choices())))  # noqa: T201
+        print(HELP.format(command=training([]), groups="\n".join(_choices())))  # noqa: T201
         return
     with interrupts.heard():
         if wants_traceback():
+            check_user_folders()
             main()
             return
         # Hydra would otherwise print errors in its own words and exit.
@@ -75,6 +78,7 @@ def run(main: Callable[..., Any]) -> None:
         threading.excepthook = _in_thread
         _compose_once()
         try:
+            check_user_folders()
             check_words(sys.argv[1:])
             main()
         except (KeyboardInterrupt, SystemExit) as error:
@@ -85,6 +89,13 @@ def run(main: Callable[..., Any]) -> None:
             sys.exit(143 if isinstance(signal, Terminated) else 1)
         except Exception as error:
             leave(error)
+
+
+def import_from_working_folder() -> None:
+    """Lets a `_target_` be a module of the working folder, behind all that is installed."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def _compose_once() -> None:
@@ -104,6 +115,11 @@ def _in_thread(failed: threading.ExceptHookArgs) -> None:
 def wants_traceback() -> bool:
     """Whether the user asked for tracebacks."""
     return os.environ.get(FULL_ERROR) == "1" and TELLS_ERRORS not in os.environ
+
+
+def tells_errors() -> bool:
+    """Whether an error ends this process in a line, as `run` has it; a function raises errors."""
+    return TELLS_ERRORS in os.environ
 
 
 def leave(error: BaseException) -> NoReturn:

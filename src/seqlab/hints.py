@@ -5,16 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from seqlab.command import training
+from seqlab.config_folders import groups, options_of
 from seqlab.errors import InputError
 from seqlab.private.hydra import whole_configuration
 
-CONF = Path(__file__).parents[2] / "conf"
 # Options listed in a message, at most.
 MOST = 24
 
@@ -34,17 +34,6 @@ def closest(name: str, options: Sequence[str]) -> str | None:
     by_lower = {option.lower(): option for option in options}
     close = difflib.get_close_matches(name.lower(), by_lower, 1, 0.5)
     return by_lower[close[0]] if close else None
-
-
-def groups() -> list[str]:
-    """All config groups."""
-    folders = (path.relative_to(CONF) for path in CONF.rglob("*") if path.is_dir())
-    return sorted(str(path) for path in folders if path.parts[0] != "hydra")
-
-
-def options_of(group: str) -> list[str]:
-    """The options of a group; those that start with `_` are parts of others."""
-    return sorted(path.stem for path in (CONF / group).glob("[!_]*.yaml"))
 
 
 def choice_for(key: str, value: Any) -> str | None:
@@ -109,7 +98,7 @@ def unknown_key(error: BaseException) -> str | None:
     elif siblings:
         hint = f"{parent or 'the top level'} has {', '.join(siblings)}"
     else:
-        hint = "`python train.py --cfg job` shows all"
+        hint = f"`{training(['--cfg', 'job'])}` shows all"
     return f"{key} is not a setting; {hint}"
 
 

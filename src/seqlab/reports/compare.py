@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from seqlab.command import training
 from seqlab.errors import InputError
 from seqlab.reports.collect import Run, runs_below
 from seqlab.reports.comparison import Comparison, check_rival, compare
@@ -47,7 +48,7 @@ def compare_folders(
     names = ", ".join(map(str, folders))
     if not runs:
         raise InputError(
-            f"there is no run in or below {names}; `python train.py` puts them below outputs"
+            f"there is no run in or below {names}; `{training([])}` puts them below outputs"
         )
     finished = [run for run in runs if run.status == "finished"]
     if not finished:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from seqlab.command import composing_flags, typed
+from seqlab.command import composing_flags, training
 from seqlab.data.direction import Direction
 from seqlab.reports.collect import SHOWN, Run, overrides
 from seqlab.reports.comparison import Comparison, Contest
@@ -119,7 +119,7 @@ def command(configuration: Configuration) -> str:
     former = read_yaml(runs[0].folder / "environment.json")  # JSON is YAML
     typed_then = former.get("command") if isinstance(former, dict) else None
     flags = composing_flags(list(map(str, typed_then))) if isinstance(typed_then, list) else []
-    return typed(["train.py", *flags, *many, *given])
+    return training([*flags, *many, *given])
 
 
 def _words(run: Run) -> dict[str, str]:

@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from seqlab.command import single_run
-from seqlab.config import explain, leave, wants_traceback
+from seqlab.config import explain, leave, tells_errors
 from seqlab.errors import InputError
 from seqlab.escaping import one_line
 from seqlab.interrupts import interruption
@@ -152,7 +152,7 @@ class RunFolder:
             return
         if interruption(error) is not None and self.writes:
             self._tell_how_to_go_on()
-        if not interrupted and not wants_traceback():
+        if not interrupted and tells_errors():
             leave(error)
 
     def _tell_how_to_go_on(self) -> None:

@@ -14,8 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from seqlab.config_folders import CONF
 from seqlab.errors import InputError
-from seqlab.hints import CONF
 from seqlab.overrides import join_overrides, key_of, read_overrides, settings
 from seqlab.runs.record import portable, read_config
 
@@ -65,7 +65,7 @@ class OwnSettings:
 
 
 def resume_command(folder: str | Path, overrides: list[str]) -> list[str]:
-    """The arguments of `train.py` that resume a run with some settings changed."""
+    """The arguments of the training command that resume a run with some settings changed."""
     escaped = str(folder).replace("\\", "\\\\").replace('"', '\\"')
     return [f'hydra.run.dir="{escaped}"', "ckpt_path=last", *overrides]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,22 +45,21 @@ def prepare(seed: int) -> None:
             handler.addFilter(_worth_the_screen)
     for pattern in NOISE:
         warnings.filterwarnings("ignore", pattern)
-    _tell_in_one_line()
+    warnings.formatwarning = _format_warning
     watch_processes()
     lightning.seed_everything(seed, workers=True, verbose=False)
 
 
-@cache
-def _tell_in_one_line() -> None:
+_format_others = warnings.formatwarning
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, *place: Any
+) -> str:
     """Shows what our own code tells about the data without the line of code that tells it."""
-    others = warnings.formatwarning
-
-    def told(message: Warning | str, category: type[Warning], filename: str, *place: Any) -> str:
-        if category is UserWarning and Path(filename).is_relative_to(OURS):
-            return f"warning: {one_line(message)}\n"
-        return others(message, category, filename, *place)
-
-    warnings.formatwarning = told
+    if category is UserWarning and Path(filename).is_relative_to(OURS):
+        return f"warning: {one_line(message)}\n"
+    return _format_others(message, category, filename, *place)
 
 
 def _worth_the_screen(record: logging.LogRecord) -> bool:

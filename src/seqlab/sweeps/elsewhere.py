@@ -18,6 +18,7 @@ from hydra import version
 from hydra.core.utils import JobRuntime, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from seqlab.config import import_from_working_folder
 from seqlab.errors import InputError
 from seqlab.interrupts import interrupts
 from seqlab.reports.collect import DONE, results_of
@@ -78,7 +79,7 @@ class Parcel:
         sys.modules["__main__"].__spec__ = None
         version.setbase(self.version_base)
         setup_globals()
-        importlib.import_module("seqlab.config")  # registers our resolvers
+        import_from_working_folder()
         config = self.job.config()
         JobRuntime.instance().set("name", config.hydra.job.name)
         _quieten(config)

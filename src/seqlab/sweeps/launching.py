@@ -30,7 +30,7 @@ class Work:
     """What the jobs of a sweep share.
 
     Attributes:
-        task: the body of `train.py`.
+        task: the job, `seqlab.runs.main.job`.
         context: Hydra's: it composes configurations and holds its callbacks.
     """
 

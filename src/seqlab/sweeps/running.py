@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import os
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from hydra.core.utils import run_job
 from hydra.types import HydraContext, TaskFunction
@@ -22,6 +18,7 @@ from seqlab.interrupts import interruption
 from seqlab.private.hydra import job_error
 from seqlab.reports.collect import changed_keys, results_of
 from seqlab.reports.records import JOB_FILE, RESULTS_FILE
+from seqlab.runs.isolation import isolated
 from seqlab.runs.record import outputs
 from seqlab.saving import can_go_on, write_atomically
 from seqlab.sweeps.jobs import Job
@@ -36,14 +33,14 @@ def run(
     Args:
         job: the job.
         context: Hydra's.
-        task: the body of `train.py`.
+        task: the job, `seqlab.runs.main.job`.
         config: the job's own configuration, or one that trains the same.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed, or, as Terminated, SIGTERM came.
     """
     config = config or job.config()
-    with _apart(begin(job, config)):
+    with isolated(sys.argv[0], begin(job, config)):
         try:
             done = run_job(
                 task_function=task,
@@ -123,61 +120,3 @@ def record(folder: Path, reason: str, *, status: str = "failed") -> None:
     if results.get("status") != status:
         with suppress(OSError):  # a full disk, say; the reason is still told on the screen
             write_atomically(path, json.dumps({**results, "status": status, "reason": reason}))
-
-
-@contextmanager
-def _apart(arguments: list[str]) -> Iterator[None]:
-    """Keeps a job from changing the next: environment, arguments, torch's global settings.
-
-    Args:
-        arguments: a command line of this job alone. Lightning starts further processes of a job
-            with that of this process, which would sweep again.
-    """
-    environment, argv = dict(os.environ), sys.argv
-    sys.argv = [argv[0], *arguments]
-    # Imported by the first job; what it finds set is what every job shall find.
-    torch: Any = sys.modules.get("torch")
-    settings = None if torch is None else _settings(torch)
-    try:
-        yield
-    finally:
-        sys.argv = argv
-        os.environ.clear()
-        os.environ.update(environment)
-        torch = sys.modules.get("torch")
-        if torch is not None:
-            distributed = torch.distributed
-            if distributed.is_available() and distributed.is_initialized():
-                distributed.destroy_process_group()
-            _restore(torch, settings)
-        gc.collect()
-        if torch is not None and torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
-
-
-def _settings(torch: Any) -> dict[str, Any]:
-    return {
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "warn_only": torch.is_deterministic_algorithms_warn_only_enabled(),
-        "cudnn_deterministic": torch.backends.cudnn.deterministic,
-        "cudnn_benchmark": torch.backends.cudnn.benchmark,
-        "matmul_precision": torch.get_float32_matmul_precision(),
-        "dtype": torch.get_default_dtype(),
-    }
-
-
-def _restore(torch: Any, settings: dict[str, Any] | None) -> None:
-    if settings is None:  # torch came with the job: its settings at import
-        settings = {
-            "deterministic": False,
-            "warn_only": False,
-            "cudnn_deterministic": False,
-            "cudnn_benchmark": False,
-            "matmul_precision": "highest",
-            "dtype": torch.float32,
-        }
-    torch.use_deterministic_algorithms(settings["deterministic"], warn_only=settings["warn_only"])
-    torch.backends.cudnn.deterministic = settings["cudnn_deterministic"]
-    torch.backends.cudnn.benchmark = settings["cudnn_benchmark"]
-    torch.set_float32_matmul_precision(settings["matmul_precision"])
-    torch.set_default_dtype(settings["dtype"])

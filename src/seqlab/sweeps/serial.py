@@ -10,7 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from hydra.types import TaskFunction
+
+from seqlab.command import CHECKOUT, SCRIPT
 from seqlab.interrupts import Terminated
+from seqlab.runs.main import job as main_job
 from seqlab.sweeps.elsewhere import outcome, run_script, told_exit
 from seqlab.sweeps.jobs import Job
 from seqlab.sweeps.launching import Ended, Work, Workers
@@ -33,12 +37,18 @@ class SerialWorkers(Workers):
 
     def wait(self) -> Iterator[Ended]:
         for job in self._jobs:
-            # Only what a script was started with can be started again.
-            is_script = getattr(self._work.task, "__module__", None) == "__main__"
-            if job.status == "unfinished" and is_script and Path(sys.argv[0]).is_file():
+            if job.status == "unfinished" and _can_start_again(self._work.task):
                 yield job, run_alone(job)
             else:
                 yield job, run(job, self._work.context, self._work.task)
+
+
+def _can_start_again(task: TaskFunction) -> bool:
+    """Whether this process is a script whose job this is; only such can be started again."""
+    script = Path(sys.argv[0]).absolute()
+    if getattr(task, "__module__", None) == "__main__":
+        return script.is_file()
+    return task is main_job and script in (SCRIPT, CHECKOUT)
 
 
 def run_alone(job: Job) -> str | None:
