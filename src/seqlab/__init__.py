@@ -16,4 +16,4 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "Run", "__version__", "train"]
-__getattr__ = lazy(__name__, {"InputError": "errors", "Run": "runs", "train": "runs"})
+__getattr__ = lazy(__name__)

@@ -8,8 +8,9 @@ from seqlab.lazy import lazy
 
 if TYPE_CHECKING:
     from seqlab.runs.folder import RunFolder
+    from seqlab.runs.rolling import RollingOrigin
     from seqlab.runs.run import Run
     from seqlab.runs.training import train
 
-__all__ = ["Run", "RunFolder", "train"]
-__getattr__ = lazy(__name__, {"Run": "run", "RunFolder": "folder", "train": "training"})
+__all__ = ["RollingOrigin", "Run", "RunFolder", "train"]
+__getattr__ = lazy(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 import warnings
@@ -13,7 +14,7 @@ from typing import Any
 
 @contextmanager
 def isolated(script: str, arguments: Sequence[str]) -> Iterator[None]:
-    """Puts back the environment, arguments, warnings and torch's global settings afterwards.
+    """Puts back environment, arguments, warnings, log filters and torch's settings afterwards.
 
     Args:
         script: what Python runs where Lightning starts further processes of the run.
@@ -24,6 +25,7 @@ def isolated(script: str, arguments: Sequence[str]) -> Iterator[None]:
     # Imported by the first run; what it finds set is what every run finds.
     torch: Any = sys.modules.get("torch")
     settings = None if torch is None else _settings(torch)
+    filters = {handler: list(handler.filters) for handler in _lightning_handlers()}
     try:
         with warnings.catch_warnings():
             yield
@@ -31,6 +33,8 @@ def isolated(script: str, arguments: Sequence[str]) -> Iterator[None]:
         sys.argv, warnings.formatwarning = argv, format_warning
         os.environ.clear()
         os.environ.update(environment)
+        for handler in _lightning_handlers():
+            handler.filters = filters.get(handler, [])
         torch = sys.modules.get("torch")
         if torch is not None:
             distributed = torch.distributed
@@ -40,6 +44,11 @@ def isolated(script: str, arguments: Sequence[str]) -> Iterator[None]:
         gc.collect()
         if torch is not None and torch.cuda.is_initialized():
             torch.cuda.empty_cache()
+
+
+def _lightning_handlers() -> list[logging.Handler]:
+    names = ("lightning", "lightning.pytorch", "lightning.fabric")
+    return [handler for name in names for handler in logging.getLogger(name).handlers]
 
 
 def _settings(torch: Any) -> dict[str, Any]:
