@@ -12,7 +12,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from seqlab.config import explain
+from seqlab.errors import InputError
 from seqlab.hints import check_words
+from seqlab.keys import check_sweep
 from tests.conftest import ROOT, SMALL
 
 QUIET = ("trainer.enable_progress_bar=false", "trainer.enable_model_summary=false")
@@ -119,7 +121,6 @@ WRONG = {
     "trainer.strategy=ddp_spawn": ("trainer.strategy=ddp_spawn", "use trainer.strategy=ddp"),
     "compile=no": ("compile='no'", "true or false"),
     "compile=maybe": ("compile='maybe'", "true or false"),
-    "sweep.stop_on_failure=no": ("sweep.stop_on_failure='no'", "true or false"),
     "+sweep.foo=1": ("sweep.foo has no effect", "stop_on_failure"),
     "+sweep.point=x": ("sweep.point has no effect", "did you mean sweep.points?"),
     "ckpt_path=3": ("ckpt_path=3", "text"),
@@ -139,6 +140,13 @@ WRONG = {
     "model/attention=multihead model.attention.num_heads=7": ("num_heads=7", "128"),
     "model=lstm task.pooling=first_last": ("first_last", "bidirectional"),
 }
+
+
+def test_wrong_value_of_a_sweep():
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", ["sweep.stop_on_failure=no"])
+    with pytest.raises(InputError, match=r"sweep\.stop_on_failure='no'.*true or false"):
+        check_sweep(config)
 
 
 @pytest.mark.parametrize("overrides", WRONG)

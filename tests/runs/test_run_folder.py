@@ -191,9 +191,11 @@ def test_a_copy_without_its_best_checkpoint_is_refused(train, parity):
         train("ckpt_path=last", folder=parity)
 
 
-def test_the_configuration_can_be_fed_back(parity, tmp_path):
+def test_the_configuration_can_be_fed_back(parity, tmp_path, monkeypatch):
     from seqlab.build import build_data, build_network, build_task, build_trainer
 
+    other = OmegaConf.create({"hydra": {"runtime": {"output_dir": str(tmp_path / "other")}}})
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", other)
     own = config(parity)
     data = build_data(own)
     build_task(own, build_network(own, data.spec), data.spec)
