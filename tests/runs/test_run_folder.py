@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from seqlab.config import explain
 from seqlab.errors import InputError
@@ -194,7 +195,10 @@ def test_a_copy_without_its_best_checkpoint_is_refused(train, parity):
 def test_the_configuration_can_be_fed_back(parity, tmp_path, monkeypatch):
     from seqlab.build import build_data, build_network, build_task, build_trainer
 
-    other = OmegaConf.create({"hydra": {"runtime": {"output_dir": str(tmp_path / "other")}}})
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        other = compose("train", return_hydra_config=True)
+    with open_dict(other):
+        other.hydra.runtime.output_dir = str(tmp_path / "other")
     monkeypatch.setattr(HydraConfig.instance(), "cfg", other)
     own = config(parity)
     data = build_data(own)
