@@ -23,9 +23,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqlab.build import build_data, build_network
 from seqlab.config import explain
+from seqlab.config_folders import options_of
 from seqlab.effects import without_effect
 from seqlab.errors import InputError
-from seqlab.hints import options_of
 from seqlab.instantiation import instantiate
 from tests.settings import Setting, settings
 from tests.test_wrong_settings import TINY, composed, data_keys

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from seqlab.callbacks.forecasts import ForecastCallback
     from seqlab.callbacks.hparams import HparamsCallback
     from seqlab.callbacks.last import LastCheckpoint
-    from seqlab.callbacks.progress import SparseProgressBar
+    from seqlab.callbacks.progress import EpochLines, EpochProgressBar
     from seqlab.callbacks.pruning import PruningCallback
     from seqlab.callbacks.seq2seq import AlignmentCallback, ExactMatchCallback, OutputsCallback
     from seqlab.callbacks.size import SizeSummary
@@ -32,6 +32,8 @@ __all__ = [
     "BestValidation",
     "ConfusionCallback",
     "CurvesLogger",
+    "EpochLines",
+    "EpochProgressBar",
     "ExactMatchCallback",
     "FigureCallback",
     "ForecastCallback",
@@ -43,7 +45,6 @@ __all__ = [
     "SizeSummary",
     "SkillCallback",
     "SpanConfusionCallback",
-    "SparseProgressBar",
     "TaggedSentencesCallback",
     "TransitionsCallback",
 ]

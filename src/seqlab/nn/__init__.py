@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from seqlab.nn.decoding.sampling import SamplingOptions
     from seqlab.nn.distributions import Forecast
     from seqlab.nn.encoder import Encoder
-    from seqlab.nn.heads import Head
     from seqlab.nn.masking import reverse_valid, valid_mask
     from seqlab.nn.pooling import Pooling
     from seqlab.nn.recurrent.cell import Cell, GatedCell, State
@@ -52,7 +51,6 @@ __all__ = [
     "GRUCell",
     "GatedCell",
     "GeneralAttention",
-    "Head",
     "LRUCell",
     "LSTMCell",
     "LayerNormGRUCell",
