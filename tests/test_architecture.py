@@ -64,6 +64,7 @@ MAY_IMPORT = {
     "trials": {"private"},
     "callbacks": {"config", "data", "nn", "networks", "tasks", "trials", "private"},
     "runs": {
+        "renamed",
         "config",
         "hints",
         "keys",

@@ -21,6 +21,7 @@ from seqlab.config_folders import CONF, check_user_folders
 from seqlab.errors import InputError
 from seqlab.hints import check_words
 from seqlab.overrides import key_of, resumed_command
+from seqlab.renamed import current_words
 from seqlab.runs.isolation import isolated
 from seqlab.runs.main import job
 from seqlab.runs.run import Run
@@ -56,7 +57,7 @@ def train(overrides: Sequence[str] = (), *, config_dir: str | Path | None = None
     for word in overrides:
         if word.startswith("-") or key_of(word) == "hydra.mode":
             raise InputError(f"train takes no flag {word}; use `seqlab train {word} …` for it")
-    words = resumed_command(list(overrides))
+    words = resumed_command(current_words(list(overrides)))
     folders: list[Path] = []
     errors: list[Exception] = []
 
