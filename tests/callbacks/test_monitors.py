@@ -53,7 +53,6 @@ SPY = "+callbacks.spy={_target_: tests.callbacks.test_monitors.Trained}"
             ("trainer.val_check_interval=50",),
             "val_check_interval=50 batches is longer than",
         ),
-        (("trainer.check_val_every_n_epoch=3",), "check_val_every_n_epoch=3 is more than"),
     ],
 )
 def test_told_before_training(train, words, told):

@@ -27,6 +27,7 @@ EARLY = ("callbacks.early_stopping.patience=0", "callbacks.early_stopping.min_de
         (("trainer.max_steps=6",), BEST, True),
         (("trainer.max_time=00:00:00:00",), "the last weights (step 0)", True),
         (("trainer.limit_train_batches=0",), "the last weights (step 0)", True),
+        (("trainer.check_val_every_n_epoch=5",), "the last weights (step 8)", True),
         (("trainer.limit_val_batches=0",), "the last weights (step 8)", False),
         (
             EARLY,

@@ -35,8 +35,8 @@ def with_mode(node: DictConfig, key: str) -> DictConfig:
     Raises:
         InputError: it is unknown which way the metric gets better.
     """
-    if node is None or not node.get("monitor") or "_target_" not in node:
-        return node
+    if not isinstance(node, DictConfig) or not node.get("monitor") or "_target_" not in node:
+        return node  # whatever is wrong with it is told where it is made
     monitor, given = str(node.monitor), dict(node)
     parameters = inspect.signature(get_object(node._target_)).parameters
     if "mode" in parameters and given.get("mode") is None:
@@ -56,7 +56,7 @@ def monitors_of(nodes: Mapping[str, DictConfig | None]) -> dict[str, str]:
     return {
         f"{key}.monitor": str(node.monitor)
         for key, node in nodes.items()
-        if node is not None and node.get("monitor")
+        if isinstance(node, DictConfig) and node.get("monitor")
     }
 
 
@@ -72,7 +72,7 @@ class MonitorCheck(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
-            _check_intervals(trainer)
+            _check_interval(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         watched = dict(self.monitors)
@@ -96,19 +96,13 @@ class MonitorCheck(Callback):
                 raise InputError(f"{key}={name} {NOT_MEASURED}; use one of {names}")
 
 
-def _check_intervals(trainer: Trainer) -> None:
-    """Raises InputError where nothing would be validated, although that is wanted."""
-    every, most = trainer.check_val_every_n_epoch, trainer.max_epochs
-    if not trainer.limit_val_batches:
+def _check_interval(trainer: Trainer) -> None:
+    """Raises InputError for validations every so many batches that no epoch has."""
+    data, interval = cast(Any, trainer).datamodule, trainer.val_check_interval
+    within_epoch = isinstance(interval, int) and trainer.check_val_every_n_epoch is not None
+    if not within_epoch or not trainer.limit_val_batches:
         return
-    if every is not None and most is not None and 0 < most < every and trainer.max_steps < 0:
-        raise InputError(
-            f"trainer.check_val_every_n_epoch={every} is more than trainer.max_epochs={most}, so "
-            "that nothing would be validated; lower it, or add trainer.limit_val_batches=0"
-        )
-    data = cast(Any, trainer).datamodule
-    interval = trainer.val_check_interval
-    if not isinstance(data, SequenceDataModule) or not isinstance(interval, int) or every is None:
+    if not isinstance(data, SequenceDataModule):
         return
     batches = data.batches("train")
     if isinstance(trainer.limit_train_batches, int):
