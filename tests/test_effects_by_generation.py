@@ -40,6 +40,10 @@ NOT_HERE = {
     "data.unknown": "what becomes of a token that training lacks, and there is none",
     "model.encoder.kernel": "the same function by another way",
     "task.pooling": "by name what auto chooses; each other one is refused beside the attention",
+    "task.search.length_penalty": "hypotheses of a network that is hardly trained are equally long",
+    "task.search.max_length": "a limit that nothing reaches",
+    "scheduler.factor": "what follows epochs without progress",
+    "scheduler.patience": "epochs without progress",
     "task.callbacks.forecasts.every": "validations from one drawing to the next",
     "task.callbacks.forecasts.windows": "there are no more series to draw",
     "task.callbacks.self_attention.sequences": "there is no self-attention",
@@ -221,6 +225,6 @@ def contents(folder: Path) -> dict[str, str]:
         name = str(path.relative_to(folder))
         if path.suffix == ".ckpt":
             found[name] = digest(torch.load(path, weights_only=True)["state_dict"])
-        elif path.is_file() and path.suffix in (".csv", ".npy", ".png", ".txt"):
+        elif path.is_file() and path.suffix in (".csv", ".npy", ".png", ".md", ".html"):
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
