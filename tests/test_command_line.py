@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 
 from seqlab.config import explain
@@ -162,6 +163,21 @@ def test_wrong_value(train, tmp_path, overrides):
     assert results["status"] == "failed"
     assert results["reason"] == message
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 14.6 TiB for an array"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 TB"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    ],
+)
+def test_too_little_memory(error):
+    told = explain(error)
+    assert told is not None
+    assert told.startswith("there is not enough memory (")
+    assert "lower loader.batch_size" in told
 
 
 def test_wrong_value_from_the_shell(tmp_path):

@@ -156,12 +156,26 @@ def explain(error: BaseException) -> str | None:
         )
     elif type(error).__name__ == "MisconfigurationException":
         message = _first_line(error)
+    elif _lacks_memory(error):
+        message = (
+            f"there is not enough memory ({_first_line(error).rstrip('.')}); lower "
+            "loader.batch_size, or the sizes of data or model"
+        )
     elif _lost_a_process(error):
         message = (
             "the connection to another process of this run is gone: that process has ended, which "
             "was perhaps killed for want of memory; what it printed stands above"
         )
     return message
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether NumPy, torch on a CPU or an accelerator asked for more memory than there is."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )
 
 
 def _lost_a_process(error: BaseException) -> bool:
