@@ -144,7 +144,6 @@ PLACED = {
     "data=sines task.quantiles=[0.1]": "task.quantiles=[0.1] must be rising probabilities",
     "data=sines task.intervals=[3]": "task.intervals=[3] must be probabilities",
     "model=transformer model.encoder.num_heads=5": "model.encoder.num_heads=5 must divide hidden_s",
-    "data=copy task.search.method=beam task.search.n_best=9": "task.search.n_best=9 is above beam",
     "data=copy task.search.method=sample task.search.top_k=-1": "task.search.top_k=-1 must be at ",
     "data=copy task.search.min_length=99": "task.search.min_length=99 is above max_length=",
     "data=copy task.search.min_length=-1": "task.search.min_length=-1 must be at least 0",

@@ -14,7 +14,7 @@ from seqlab.data.examples import Examples
 from seqlab.data.parity import Parity
 from seqlab.data.sines import Sines
 from seqlab.runs.outcomes import MOST, as_table
-from seqlab.tasks.base import ExampleScores
+from seqlab.tasks.meter import ExampleScores
 from tests.conftest import ROOT, SHORT, SMALL
 from tests.runs.test_devices import COMMAND, TWO
 

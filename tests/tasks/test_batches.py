@@ -17,7 +17,8 @@ from seqlab.build import build_data, build_network, build_task, build_trainer
 from seqlab.data.batch import Batch
 from seqlab.data.loader import BatchLoader, LengthBucketSampler
 from seqlab.runs.setup import prepare
-from seqlab.tasks.base import Meter, Task
+from seqlab.tasks.base import Task
+from seqlab.tasks.meter import Meter
 from tests.conftest import ROOT
 
 SIZES = ("data.train_size=19", "data.val_size=15", "data.test_size=15", "model=gru")

@@ -12,7 +12,8 @@ from seqlab.saving import write_atomically
 
 if TYPE_CHECKING:  # reports read without torch, and without Hydra
     from seqlab.data.datamodule import SequenceDataModule
-    from seqlab.tasks.base import ExampleScores, Task
+    from seqlab.tasks.base import Task
+    from seqlab.tasks.meter import ExampleScores
 
 # Examples that are kept of a test set: enough for any comparison, a few megabytes at most.
 MOST = 100_000

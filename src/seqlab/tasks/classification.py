@@ -14,7 +14,8 @@ from seqlab.data.batch import Batch
 from seqlab.data.spec import Spec
 from seqlab.errors import InputError, check_probability
 from seqlab.nn.precision import at_least_single
-from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
+from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Task
+from seqlab.tasks.meter import Meter
 from seqlab.tasks.views import Pooled, attention_of_reader
 
 

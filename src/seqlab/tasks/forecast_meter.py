@@ -13,7 +13,7 @@ from seqlab.data.baselines import baselines
 from seqlab.data.batch import Batch, SeriesContext
 from seqlab.data.spec import Spec
 from seqlab.nn.distributions import pinball
-from seqlab.tasks.base import Meter
+from seqlab.tasks.meter import Meter
 
 if TYPE_CHECKING:
     from seqlab.tasks.forecasting import Prediction

@@ -15,8 +15,9 @@ from seqlab.networks.forecaster import Forecaster, Outcome
 from seqlab.nn.conformal import Conformal
 from seqlab.nn.distributions import Forecast
 from seqlab.nn.distributions.heads import check_levels
-from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
+from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Task
 from seqlab.tasks.forecast_meter import ForecastMeter, defined
+from seqlab.tasks.meter import Meter
 from seqlab.tasks.teacher_forcing import ScheduleName, make_forcing
 
 

@@ -17,7 +17,8 @@ from seqlab.networks.seq2seq import Seq2Seq
 from seqlab.nn.attention.coverage import coverage_loss
 from seqlab.nn.masking import valid_mask
 from seqlab.nn.precision import at_least_single
-from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
+from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Task
+from seqlab.tasks.meter import Meter
 from seqlab.tasks.seq2seq_meter import Outcome, Seq2SeqMeter
 from seqlab.tasks.teacher_forcing import ScheduleName, make_forcing
 from seqlab.tasks.views import Written, attention_of_reader

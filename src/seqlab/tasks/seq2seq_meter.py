@@ -13,7 +13,7 @@ from seqlab.data.spec import Spec
 from seqlab.data.vocabulary import SPECIAL
 from seqlab.nn.masking import valid_mask
 from seqlab.nn.precision import at_least_single
-from seqlab.tasks.base import Meter
+from seqlab.tasks.meter import Meter
 from seqlab.tasks.sequence_scores import alignment_sums, bleu, chrf, edit_distances
 
 # Source lengths that are counted together in the scores by length.

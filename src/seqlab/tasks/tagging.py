@@ -15,7 +15,8 @@ from seqlab.data.tag_scheme import TagScheme
 from seqlab.errors import InputError, check_probability
 from seqlab.networks.tagger import Tagger
 from seqlab.nn.precision import at_least_single
-from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Meter, Task
+from seqlab.tasks.base import MakeOptimizer, MakeScheduler, Task
+from seqlab.tasks.meter import Meter
 from seqlab.tasks.spans import SpanScore
 from seqlab.tasks.views import attention_of_reader
 
