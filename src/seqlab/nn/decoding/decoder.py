@@ -13,6 +13,7 @@ from seqlab.errors import InputError, check_at_least, check_probability
 from seqlab.nn.attention.attention import Attention, check_mask
 from seqlab.nn.attention.coverage import shift_by_coverage
 from seqlab.nn.decoding.state import DecoderOutput, DecoderState, Memory, stack_steps
+from seqlab.nn.kernel_table import kernel_of
 from seqlab.nn.recurrent.cell import Cell, State
 from seqlab.nn.recurrent.layer import KernelChoice, RecurrentLayer
 
@@ -200,6 +201,10 @@ class AttentionDecoder(nn.Module):
         waits = self.attends_before or self.input_feeding or self.coverage is not None
         if self.kernel == "auto" and not waits:
             return self._forward_parallel(inputs, initial, memory)
+        if self.kernel == "auto":
+            run = kernel_of(type(self), self, inputs, initial, memory)
+            if run is not None:
+                return run(self, inputs, initial, memory)
         state, steps = self.init_state(initial, memory), []
         for features in inputs.unbind(1):
             output, state = self.step(features, state, memory)

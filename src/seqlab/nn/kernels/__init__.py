@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 
 from seqlab.nn.attention.additive_score import additive_scores, key_factors
+from seqlab.nn.decoding.decoder import AttentionDecoder
 from seqlab.nn.forward_backward import log_partition, unary_marginals
 from seqlab.nn.kernel_table import Kernel
 from seqlab.nn.kernels import (
     additive_score,
+    attention_loop,
     cpu_rnn,
     forward_backward,
     fused,
@@ -42,6 +44,7 @@ KERNELS: Mapping[Hashable, tuple[Kernel, ...]] = {
         Kernel(fused_step.run_lstm_wide, fused_step.applies_wide),
         Kernel(fused_step.run_lstm, fused_step.applies),
     ),
+    AttentionDecoder: (Kernel(attention_loop.run, attention_loop.applies),),
     additive_scores: (Kernel(additive_score.run, additive_score.applies),),
     key_factors: (Kernel(additive_score.exponentials),),
     reverse_valid: (Kernel(reversal.run),),

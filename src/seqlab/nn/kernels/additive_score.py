@@ -44,6 +44,36 @@ def reciprocals(query_factors: Tensor, factors: Tensor, out: Tensor) -> Tensor:
     return torch.addcmul(one, factors, query_factors[:, None], out=out).reciprocal_()
 
 
+def step_backward(
+    gradient: Tensor,
+    *,
+    buffer: Tensor,
+    query_factors: Tensor,
+    factors: Tensor,
+    key_sum: Tensor,
+    vector_sum: Tensor,
+    out: Tensor,
+) -> None:
+    """The gradient of one query a row, before the factor 4v; adds to the sums for keys and v.
+
+    ∂(−2vr)/∂q = 4v · r(1 − r), and the same for k.
+
+    Args:
+        gradient: (batch, 1, time) of the scores.
+        buffer: (batch, time, size) scratch.
+        query_factors: (batch, size) e^{2q}.
+        factors: (batch, time, size) e^{2k}.
+        key_sum: (batch, time, size); gains gradient · r(1 − r).
+        vector_sum: (size,); gains Σ gradient · r.
+        out: (batch, 1, size) receives the query's.
+    """
+    ratio = reciprocals(query_factors, factors, buffer)
+    vector_sum.addmv_(ratio.flatten(0, 1).T, gradient.flatten())
+    slope = ratio.addcmul_(ratio, ratio, value=-1)
+    key_sum.addcmul_(gradient.mT, slope)
+    torch.bmm(gradient, slope, out=out)
+
+
 class _AdditiveScores(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, keys: Tensor, factors: Tensor, vector: Tensor) -> Tensor:
@@ -65,13 +95,16 @@ class _AdditiveScores(torch.autograd.Function):
         vector_sum = torch.zeros_like(vector)
         steps = query_factors.unbind(1)
         by_query = query_factors.new_empty(len(steps), len(factors), 1, factors.shape[-1])
-        # Before the factor 4v: ∂(−2vr)/∂q = 4v · r(1 − r), and the same for k.
         for part, step, out in zip(gradient.unbind(1), steps, by_query.unbind(0), strict=True):
-            ratio = reciprocals(step, factors, buffer)
-            vector_sum.addmv_(ratio.flatten(0, 1).T, part.flatten())
-            slope = ratio.addcmul_(ratio, ratio, value=-1)
-            key_sum.addcmul_(part[..., None], slope)
-            torch.bmm(part[:, None], slope, out=out)
+            step_backward(
+                part[:, None],
+                buffer=buffer,
+                query_factors=step,
+                factors=factors,
+                key_sum=key_sum,
+                vector_sum=vector_sum,
+                out=out,
+            )
         scale = vector * 4
         by_vector = vector_sum * -2 + gradient.sum()
         return by_query[:, :, 0].transpose(0, 1) * scale, key_sum * scale, None, by_vector

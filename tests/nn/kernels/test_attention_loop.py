@@ -1,5 +1,4 @@
-"""Values and gradients of a decoder whose cells wait for its attention."""
-
+from functools import partial
 from itertools import product
 
 import pytest
@@ -11,10 +10,11 @@ from seqlab.nn.attention import (
     AdditiveAttention,
     DotAttention,
     GeneralAttention,
+    MultiheadAttention,
     ScaledDotAttention,
 )
 from seqlab.nn.decoding.decoder import AttentionDecoder
-from seqlab.nn.kernel_table import kernels_off
+from seqlab.nn.kernel_table import kernel_of, kernels_off
 from seqlab.nn.recurrent.gru import GRUCell
 from seqlab.nn.recurrent.lstm import LSTMCell
 from seqlab.nn.recurrent.rnn import RNNCell
@@ -82,13 +82,12 @@ def gradients(decoder, case, weights):
     ),
     readout_size=st.sampled_from([None, 2]),
 )
-def test_kernels_of_a_step_give_what_their_definitions_give(
-    cell, attention, loop, sizes, readout_size
-):
+def test_kernel_equals_the_definition(cell, attention, loop, sizes, readout_size):
     if not loop[1] and readout_size == 2:
         readout_size = 0
     decoder = make(cell, attention, loop, readout_size=readout_size)
     case = random_inputs(decoder, **sizes)
+    assert applies(decoder, case)
     with kernels_off():
         expected = run(decoder, *case)
         weights = [torch.randn_like(x) for x in expected]
@@ -100,6 +99,12 @@ def test_kernels_of_a_step_give_what_their_definitions_give(
         assert (one is None) == (other is None)
         if one is not None:
             torch.testing.assert_close(one, other, atol=1e-10, rtol=1e-10)
+
+
+def applies(decoder, case):
+    inputs, initial, keys, mask = case
+    memory = decoder.prepare_memory(keys, mask)
+    return kernel_of(AttentionDecoder, decoder, inputs, initial, memory) is not None
 
 
 @pytest.mark.parametrize("attention", [AdditiveAttention, GeneralAttention])
@@ -130,6 +135,28 @@ def test_padded_positions_have_no_weight_and_no_gradient():
     torch.testing.assert_close(outputs.weights.sum(-1), torch.ones(2, 4, dtype=torch.float64))
     outputs.states.sum().backward()
     assert (keys.grad[~mask] == 0).all()
+
+
+class Derived(GRUCell):
+    """May compute anything else."""
+
+
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        make(GRUCell, AdditiveAttention, LOOPS[0], coverage=True),
+        make(GRUCell, AdditiveAttention, LOOPS[0], num_layers=2),
+        make(Derived, AdditiveAttention, LOOPS[0]),
+        make(GRUCell, AdditiveAttention, LOOPS[1], readout_size=0),
+        make(partial(GRUCell, reset="before"), AdditiveAttention, LOOPS[0]),
+        make(GRUCell, partial(MultiheadAttention, num_heads=1), LOOPS[0]),
+    ],
+    ids=["coverage", "layers", "derived cell", "no readout", "reset before", "multihead"],
+)
+def test_guard_lets_nothing_else_pass(decoder):
+    case = random_inputs(decoder)
+    assert not applies(decoder, case)
+    run(decoder, *case)
 
 
 def test_reference_takes_no_kernel_and_has_gradients_of_gradients():
