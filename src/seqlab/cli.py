@@ -57,6 +57,8 @@ def train(words: Sequence[str]) -> None:
     from seqlab.runs.main import command
 
     sys.argv = [str(SCRIPT), *words]
+    # Lightning starts a run's further processes as it finds this one to be started.
+    sys.modules["__main__"].__spec__ = None
     command()
 
 

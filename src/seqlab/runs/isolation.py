@@ -22,6 +22,8 @@ def isolated(script: str, arguments: Sequence[str]) -> Iterator[None]:
     """
     environment, argv, format_warning = dict(os.environ), sys.argv, warnings.formatwarning
     sys.argv = [script, *arguments]
+    program = sys.modules["__main__"]
+    spec, program.__spec__ = program.__spec__, None  # a program run by `python -m` has one
     # Imported by the first run; what it finds set is what every run finds.
     torch: Any = sys.modules.get("torch")
     settings = None if torch is None else _settings(torch)
@@ -31,6 +33,7 @@ def isolated(script: str, arguments: Sequence[str]) -> Iterator[None]:
             yield
     finally:
         sys.argv, warnings.formatwarning = argv, format_warning
+        program.__spec__ = spec
         os.environ.clear()
         os.environ.update(environment)
         for handler in _lightning_handlers():
