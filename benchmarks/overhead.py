@@ -94,7 +94,8 @@ def main() -> None:
         HydraConfig.instance().set_config(config)
         with open_dict(config):
             config = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-        with RunFolder(folder, config):
+        with RunFolder(folder, config) as run:
+            run.begin()
             prepare(config.seed)
             data = build_data(config)
             network = build_network(config, data.spec)
