@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.conftest import trainer_in
-from tests.runs.interrupting import FAMILIES, QUIET, Interruption, assert_same, run_interrupted
+from tests.conftest import ROOT, trainer_in
+from tests.runs.interrupting import (
+    FAMILIES,
+    QUIET,
+    Interruption,
+    assert_same,
+    checkpoint,
+    run_interrupted,
+)
 
 EPOCHS = "trainer.max_epochs=3"
 
@@ -63,11 +74,41 @@ def test_interrupted_anywhere(whole, tmp_path, seed):
     draw = random.Random(seed)
     words = [*FAMILIES[draw.choice(list(FAMILIES))], *QUIET, EPOCHS]
     words.append(f"trainer.precision={draw.choice(['32-true', '64-true', 'bf16-mixed'])}")
-    words.append(f"trainer.accumulate_grad_batches={draw.choice([1, 1, 2, 3])}")
-    words.append(f"trainer.val_check_interval={draw.choice([0.25, 0.5, 1.0, 1.0])}")
+    groups = draw.choice([1, 1, 2, 3])
+    words.append(f"trainer.accumulate_grad_batches={groups}")
+    # Two validations at one step would be logged at one step.
+    intervals = [0.25, 0.5, 1.0, 1.0] if groups == 1 else [0.5, 1.0]
+    words.append(f"trainer.val_check_interval={draw.choice(intervals)}")
     words.append(f"scheduler={draw.choice(['constant', 'warmup_cosine', 'plateau'])}")
     words += draw.choice([[], ["trainer.max_steps=11"]])
     stage = draw.choice(["training", "training", "validation", "test"])
     batch = draw.randint(1, {"training": 15, "validation": 6, "test": 1}[stage])
     how = draw.choice(["INT", "TERM", "KILL"])
     check(whole, tmp_path, tuple(words), Interruption(how, stage, batch))
+
+
+TWO = ("trainer.devices=2", "trainer.strategy=ddp")
+
+
+def run(*words: str, folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *words, f"hydra.run.dir={folder}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_two_processes_stopped_within_an_epoch(tmp_path):
+    """Each goes on with its own dropout and its own part of the epoch's training metrics."""
+    words = (*FAMILIES["classifier"], *QUIET, *TWO)
+    run(*words, "trainer.max_epochs=2", folder=tmp_path / "whole")
+    run(*words, "trainer.max_steps=7", folder=tmp_path / "run")
+    states = checkpoint(tmp_path / "run", "last")["callbacks"]["LastCheckpoint"]["processes"]
+    assert not torch.equal(*(state["random"]["torch"] for state in states))
+    run("ckpt_path=last", "trainer.max_epochs=2", folder=tmp_path / "run")
+    assert_same(tmp_path / "whole", tmp_path / "run")

@@ -17,6 +17,7 @@ from seqlab.callbacks.resuming import (
     adapt_callback_states,
     begin_next_epoch,
     is_stopped,
+    log_at_step,
     of_all_processes,
     random_state,
     restore_random_state,
@@ -75,11 +76,10 @@ class LastCheckpoint(Checkpoint):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        if trainer.state.fn != TrainerFn.FITTING:
-            return  # the best checkpoint, whose weights are tested
-        self._former_callbacks = checkpoint["callbacks"]
-        self._former = dict(self._former_callbacks.get(self.state_key, {}))
-        adapt_callback_states(trainer, self._former_callbacks)
+        adapt_callback_states(trainer, checkpoint["callbacks"])
+        if trainer.state.fn == TrainerFn.FITTING:  # else the weights to test are read
+            self._former_callbacks = checkpoint["callbacks"]
+            self._former = dict(self._former_callbacks.get(self.state_key, {}))
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -109,8 +109,10 @@ class LastCheckpoint(Checkpoint):
             self._restore(trainer, metrics=True)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Where training was over already, the tests draw as they would have drawn then.
-        self._restore(trainer, metrics=False)
+        if "processes" in self._former:
+            # Training was over already: the tests draw and log as they would have done then.
+            self._restore(trainer, metrics=False)
+            log_at_step(trainer)
 
     def _restore(self, trainer: Trainer, *, metrics: bool) -> None:
         """Puts this process into the state of its checkpoint, once."""
@@ -130,8 +132,8 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return  # the end of the epoch saves, when validation is done too
-        if (batch_idx + 1) % trainer.accumulate_grad_batches:
-            return  # the gradients of a group of batches are in no checkpoint
+        if _within_group(trainer):
+            return
         stop = self._signal()
         out_of_steps = 0 <= trainer.max_steps <= trainer.global_step
         if trainer.should_stop or out_of_steps or (stop and not validation_is_due(trainer)):
@@ -146,9 +148,12 @@ class LastCheckpoint(Checkpoint):
         _raise(self._stopping)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # An epoch that stopped half-way looks whole from here: going on would skip its rest.
+        # An epoch that stopped half-way looks whole from here: going on would skip its rest. It has
+        # its training metrics only now.
         if self._saved_at != trainer.global_step:
             self._save(trainer)
+        elif trainer.is_global_zero:
+            self._save_scores(trainer)
         self._stopping = self._signal()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -175,6 +180,8 @@ class LastCheckpoint(Checkpoint):
         self._stop_evaluation(trainer)
 
     def _stop_evaluation(self, trainer: Trainer) -> None:
+        if trainer.state.fn == TrainerFn.FITTING and _within_group(trainer):
+            return
         stop = self._signal()
         if stop and self._random_before is not None:
             self._save(trainer)
@@ -196,7 +203,7 @@ class LastCheckpoint(Checkpoint):
         own = {"random": self._random_before or random_state(), "metrics": training_metrics(task)}
         self._state = {
             "processes": of_all_processes(own, self._group),
-            "scores": {name: value.item() for name, value in trainer.callback_metrics.items()},
+            "scores": _scores(trainer),
             "stopped": trainer.should_stop,
         }
         # Kept for the case that the new one turns out damaged; a damaged one is not worth keeping.
@@ -205,6 +212,14 @@ class LastCheckpoint(Checkpoint):
         trainer.save_checkpoint(self.path)
         self._state = {}
         self._intact = True
+
+    def _save_scores(self, trainer: Trainer) -> None:
+        """Puts what was measured since into the checkpoint that was saved last."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        checkpoint = torch.load(self.path, weights_only=True)
+        checkpoint["callbacks"][self.state_key]["scores"] = _scores(trainer)
+        trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, self.path)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
@@ -215,6 +230,17 @@ class LastCheckpoint(Checkpoint):
         late = self._signal()
         self._deferred.close()
         _raise(late)
+
+
+def _within_group(trainer: Trainer) -> bool:
+    """Whether gradients are accumulated, which are in no checkpoint: training cannot stop here."""
+    progress = trainer.fit_loop.epoch_loop.batch_progress
+    within = progress.current.ready % trainer.accumulate_grad_batches != 0
+    return within and not progress.is_last_batch
+
+
+def _scores(trainer: Trainer) -> dict[str, float]:
+    return {name: value.item() for name, value in trainer.callback_metrics.items()}
 
 
 def _raise(signal: int) -> None:

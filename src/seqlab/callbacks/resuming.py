@@ -140,3 +140,13 @@ def begin_next_epoch(trainer: Trainer) -> None:
         count.completed = count.ready
     for part in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
         part.on_iteration_done()
+
+
+def log_at_step(trainer: Trainer) -> None:
+    """Lets what is logged next stand at the step and epoch that training has reached.
+
+    A checkpoint within an epoch is saved before Lightning counts its last step and its end.
+    """
+    progress = trainer.fit_loop.epoch_progress.current
+    progress.completed = progress.ready
+    trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step

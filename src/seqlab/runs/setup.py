@@ -23,7 +23,8 @@ NOISE = (
     r".*does not have many workers which may be a bottleneck",
     # Ours is resumed by the datamodule.
     r"You're resuming from a checkpoint that ended before the epoch ended",
-    r"The dirpath has changed from",
+    # A callback that is left out when a run is resumed is told as a changed setting.
+    r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
     r"You requested to overfit but enabled",
     # Where training ends before its first validation, that comes afterwards.
     r"`ModelCheckpoint\(monitor=.*could not find the monitored key",
