@@ -140,6 +140,19 @@ def test_lightning_tells_hooks_due_validations_and_leaves_signals_alone(trained)
     assert set(watch.handlers) == {signal.getsignal(signal.SIGTERM)}
 
 
+@pytest.mark.filterwarnings("ignore:.*treespec:FutureWarning", "ignore:.*num_workers")
+def test_lightning_logs_at_the_step_that_is_set(trained):
+    trainer, module = trained
+    lightning.set_logged_step(trainer, 41)
+    steps = []
+    trainer.logger = CSVLogger(trainer.default_root_dir)
+    trainer.logger.log_metrics = lambda metrics, step: steps.append(step)
+    module.validation_step = lambda batch, batch_idx: module.log("loss", 1.0)
+    trainer.test_step = module.test_step = module.validation_step
+    trainer.test(module, torch.utils.data.DataLoader([0]), verbose=False)
+    assert steps == [41]
+
+
 def test_a_journals_lock_needs_no_more_than_two_methods(tmp_path):
     assert JournalLock.__abstractmethods__ == {"acquire", "release"}
     taken = []

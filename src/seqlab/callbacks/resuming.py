@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from torch import distributed
 
+from seqlab.private.lightning import set_logged_step
 from seqlab.tasks.base import Task
 from seqlab.tasks.meter_state import meter_state, restore_meter
 
@@ -149,4 +150,4 @@ def log_at_step(trainer: Trainer) -> None:
     """
     progress = trainer.fit_loop.epoch_progress.current
     progress.completed = progress.ready
-    trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+    set_logged_step(trainer, trainer.global_step)

@@ -26,3 +26,11 @@ def validation_is_due(trainer: Trainer) -> bool:
     loop = trainer.fit_loop
     assert loop._data_fetcher is not None  # it fetched the batch
     return loop.epoch_loop._should_check_val_fx(loop._data_fetcher)
+
+
+def set_logged_step(trainer: Trainer, step: int) -> None:
+    """Sets the step at which the trainer logs what comes next, without training.
+
+    A checkpoint within an epoch is saved before the trainer counts its last step.
+    """
+    trainer.fit_loop.epoch_loop._batches_that_stepped = step

@@ -110,12 +110,12 @@ class RunFolder:
                 "start anew with overwrite=true"
             )
 
-    def begin(self, step: int = 0) -> None:
+    def begin(self, step: int = 0, *, mid_epoch: bool = False) -> None:
         """Writes what the run is; called when all that can be checked beforehand is.
 
         Args:
-            step: optimizer steps of the checkpoint that the run is resumed from. What was logged
-                at this step and later is removed, as it will be logged again.
+            step: optimizer steps of the checkpoint that the run is resumed from.
+            mid_epoch: the checkpoint lies within an epoch. What will be logged again is removed.
         """
         self._begun = True
         if not self.writes:
@@ -124,7 +124,7 @@ class RunFolder:
         if self.config.get("overwrite") and self.config.get("ckpt_path") is None:
             remove_outputs(self.path)
         elif self.config.get("ckpt_path") is not None:
-            cut_curves(self.path, step)
+            cut_curves(self.path, step, mid_epoch=mid_epoch)
         self.results_file.unlink(missing_ok=True)
         write_config(self.path, portable(self.config, self.path), self._overrides)
         write_atomically(self.path / "environment.json", _json(environment()))

@@ -42,7 +42,7 @@ def job(config: DictConfig) -> None:
         backtest = plan_backtest(config, data)
 
         start.prepare(task)
-        folder.begin(start.step)  # up to here nothing is written
+        folder.begin(start.step, mid_epoch=start.mid_epoch)  # up to here nothing is written
         trainer.fit(task, data, ckpt_path=start.checkpoint)
         scores = fit_scores(trainer)
         best = best_checkpoint(trainer)

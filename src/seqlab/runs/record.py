@@ -118,15 +118,28 @@ def restore_record(folder: Path, contents: dict[str, bytes]) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def cut_curves(folder: Path, step: int) -> None:
-    """Removes from `metrics.csv` what was logged at a step or later: it will be logged again."""
+def cut_curves(folder: Path, step: int, *, mid_epoch: bool) -> None:
+    """Removes from `metrics.csv` what will be logged again.
+
+    Args:
+        folder: the run's folder.
+        step: what was logged at this step or later is removed.
+        mid_epoch: the run stopped within an epoch, whose training metrics so far are removed.
+    """
     path = folder / CURVES_FILE
     if not path.is_file():
         return
     with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
+        # A line that a kill cut off has too few fields.
+        rows = [row for row in csv.reader(file) if len(row) == 3]
+
+    def stays(row: list[str]) -> bool:
+        if not row[0].isdigit():
+            return True  # the header
+        of_epoch = row[1].startswith("train/") and not row[1].endswith("_step")
+        end = step - 1 if mid_epoch and of_epoch else step
+        return int(row[0]) < end
+
     text = io.StringIO()
-    # A line that a kill cut off has too few fields.
-    kept = (row for row in rows if len(row) == len(header) and int(row[0]) < step)
-    csv.writer(text).writerows([header, *kept])
+    csv.writer(text).writerows(row for row in rows if stays(row))
     write_atomically(path, text.getvalue())

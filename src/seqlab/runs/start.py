@@ -32,6 +32,7 @@ class Start:
     Attributes:
         checkpoint: the checkpoint of this run that it is resumed from; None for a new run.
         step: optimizer steps that were made before.
+        mid_epoch: the run stopped within an epoch.
         weights: a checkpoint whose weights a new run starts with.
         strict: those must be all of the network's weights and no others.
         news: what the user is told about changed settings.
@@ -40,6 +41,7 @@ class Start:
 
     checkpoint: Path | None = None
     step: int = 0
+    mid_epoch: bool = False
     weights: Path | None = None
     strict: bool = True
     news: str | None = None
@@ -80,15 +82,12 @@ def find_start(folder: RunFolder) -> Start:
     if foreign(path, folder.path) is not None:
         return Start(checkpoint=path, refusal=foreign(path, folder.path))
     progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
-    check_changes(
-        folder.changes,
-        mid_epoch=progress["ready"] != progress["processed"],
-        new_data=config.allow_new_data,
-    )
+    mid_epoch = progress["ready"] != progress["processed"]
+    check_changes(folder.changes, mid_epoch=mid_epoch, new_data=config.allow_new_data)
     _check_limits(config, checkpoint, epochs=progress["processed"])
     _check_best(path, checkpoint)
-    step = checkpoint["global_step"]
-    return Start(checkpoint=path, step=step, news=tell_changes(folder.changes))
+    step, news = checkpoint["global_step"], tell_changes(folder.changes)
+    return Start(checkpoint=path, step=step, mid_epoch=mid_epoch, news=news)
 
 
 def foreign(checkpoint: Path, folder: Path) -> str | None:
