@@ -170,6 +170,20 @@ def test_other_data_on_request(resume, capsys):
     assert "data.seed 0 → 9" in capsys.readouterr().err
 
 
+def test_a_file_that_was_changed_is_other_data(tmp_path, capsys):
+    lines = [f"{n:06b}\t{n:06b}" for n in range(60)]
+    path = tmp_path / "pairs.tsv"
+    path.write_text("\n".join(lines))
+    train = trainer_in(tmp_path / "run")
+    words = ("data=pairs_file", f"data.path={path}", "model=gru", *QUIET, "trainer.max_epochs=1")
+    train(*words)
+    path.write_text("\n".join([*lines, *(f"{n:05b}\t{n:05b}" for n in range(20))]))
+    with pytest.raises(InputError, match=r"data have changed.*allow_new_data=true"):
+        train("ckpt_path=last", "trainer.max_epochs=2")
+    train("ckpt_path=last", "trainer.max_epochs=2", "allow_new_data=true")
+    assert checkpoint(tmp_path / "run", "last")["epoch"] == 1
+
+
 def test_events_do_not_overlap(finished, tmp_path):
     """What was logged after the checkpoint of a killed run is logged once, by whoever resumes."""
     folder = tmp_path / "run"
@@ -181,9 +195,9 @@ def test_events_do_not_overlap(finished, tmp_path):
     trainer_in(folder)("ckpt_path=last")
     events = EventAccumulator(str(folder))
     events.Reload()
-    steps = [event.step for event in events.Scalars("train/loss")]
+    steps = [event.step for event in events.Scalars("train/loss_step")]
     assert steps == list(range(10))
-    assert len({step for step, name in curves(folder) if name == "train/loss"}) == 10
+    assert len({step for step, name in curves(folder) if name == "train/loss_step"}) == 10
 
 
 def test_checkpoints_hold_plain_values_only(finished):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 from lightning import LightningDataModule
@@ -74,11 +74,16 @@ class SequenceDataModule(LightningDataModule):
 
     # The place within the epoch is kept here, as Lightning restores only a loader's that was made
     # after the checkpoint was read, and a schedule asks for the number of steps before that.
+    @cached_property
+    def fingerprint(self) -> str:
+        """Tells the training data from others, also of a file that was changed."""
+        return self.examples("train").fingerprint()
+
     def state_dict(self) -> dict[str, Any]:
         progress = self.trainer.fit_loop.epoch_loop.batch_progress if self.trainer else None
         if self._train_loader is None or progress is None or progress.is_last_batch:
-            return {"done": 0}
-        return {"done": self._train_loader.done}
+            return {"done": 0, "fingerprint": self.fingerprint}
+        return {"done": self._train_loader.done, "fingerprint": self.fingerprint}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._first = state_dict["done"]

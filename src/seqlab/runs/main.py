@@ -41,7 +41,7 @@ def job(config: DictConfig) -> None:
         trainer = build_trainer(config, first_step=start.step)
         backtest = plan_backtest(config, data)
 
-        start.prepare(task)
+        start.prepare(task, data)
         folder.begin(start.step, mid_epoch=start.mid_epoch)  # up to here nothing is written
         trainer.fit(task, data, ckpt_path=start.checkpoint)
         scores = fit_scores(trainer)

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 from torch import nn
 
+from seqlab.data.datamodule import SequenceDataModule
 from seqlab.errors import InputError
 from seqlab.keys import check_types
 from seqlab.overrides import is_run, run_of_checkpoint
@@ -33,6 +34,7 @@ class Start:
         checkpoint: the checkpoint of this run that it is resumed from; None for a new run.
         step: optimizer steps that were made before.
         mid_epoch: the run stopped within an epoch.
+        fingerprint: of the training data that the run must have; None for any.
         weights: a checkpoint whose weights a new run starts with.
         strict: those must be all of the network's weights and no others.
         news: what the user is told about changed settings.
@@ -42,22 +44,29 @@ class Start:
     checkpoint: Path | None = None
     step: int = 0
     mid_epoch: bool = False
+    fingerprint: str | None = None
     weights: Path | None = None
     strict: bool = True
     news: str | None = None
     refusal: str | None = None
 
-    def prepare(self, task: nn.Module) -> None:
+    def prepare(self, task: nn.Module, data: SequenceDataModule) -> None:
         """Checks that the checkpoint fits; gives a new run the weights to start with.
 
         Raises:
-            InputError: the weights are of another network, or the checkpoint of another run.
+            InputError: the weights are of another network, the checkpoint is of another run, or
+                the data have changed.
         """
         if self.checkpoint is not None:
             check_fits(self.checkpoint, task)
             check_goes_on(self.checkpoint, task)
             if self.refusal is not None:
                 raise InputError(self.refusal)
+            if self.fingerprint not in (None, data.fingerprint):
+                raise InputError(
+                    "the training data have changed since the run was begun, under the same "
+                    "settings; restore them, or add allow_new_data=true to go on with the new ones"
+                )
         elif self.weights is not None:
             load_weights(self.weights, task, strict=self.strict)
         if self.news is not None:
@@ -87,7 +96,9 @@ def find_start(folder: RunFolder) -> Start:
     _check_limits(config, checkpoint, epochs=progress["processed"])
     _check_best(path, checkpoint)
     step, news = checkpoint["global_step"], tell_changes(folder.changes)
-    return Start(checkpoint=path, step=step, mid_epoch=mid_epoch, news=news)
+    former = checkpoint.get(SequenceDataModule.__name__, {}).get("fingerprint")
+    fingerprint = None if config.allow_new_data else former
+    return Start(path, step, mid_epoch=mid_epoch, fingerprint=fingerprint, news=news)
 
 
 def foreign(checkpoint: Path, folder: Path) -> str | None:
