@@ -62,7 +62,16 @@ MAY_IMPORT = {
         "renamed",
     },
     "trials": {"private"},
-    "callbacks": {"config", "data", "nn", "networks", "tasks", "trials", "private"},
+    "callbacks": {
+        "config",
+        "instantiation",
+        "data",
+        "nn",
+        "networks",
+        "tasks",
+        "trials",
+        "private",
+    },
     "runs": {
         "renamed",
         "config",

@@ -103,6 +103,8 @@ WRONG = {
     "model.attention=dot": ("model.attention='dot'", "use model/attention=dot"),
     "model.encoder=lstm": ("model.encoder='lstm'", "use model=lstm"),
     "model.encoder=null": ("model.encoder is missing", "use model="),
+    "callbacks.best._target_=mine.Best": ("callbacks.best._target_='mine.Best'", "no module mine"),
+    "callbacks.best.monitor=null": ("callbacks.best.monitor=null", "callbacks.best=null"),
     "callbacks.early_stopping=none": ("'none'", "callbacks.early_stopping=null"),
     "+callbacks.foo=1": ("callbacks.foo=1", "callbacks.foo=null"),
     "task.class_weights=[inf,1]": ("task.class_weights=[inf, 1]", "finite"),

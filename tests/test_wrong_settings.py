@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
 from seqlab.build import build_data, build_datamodule, build_network, build_task, build_trainer
+from seqlab.callbacks.monitors import with_mode
 from seqlab.config import explain
 from seqlab.config_folders import options_of
 from seqlab.instantiation import instantiate, locate
@@ -172,16 +173,17 @@ def test_trainer():
 @pytest.mark.parametrize("task", TINY)
 def test_callbacks_and_loggers(task):
     config = composed(*TINY[task])
-    groups = ("task.callbacks", "callbacks", "logger") if task == "tagging" else ("task.callbacks",)
-    for group in groups:
-        for name in OmegaConf.select(config, group):
+    own = ("task.callbacks",)
+    for group in ("callbacks", "logger", *own) if task == "tagging" else own:
+        for name in list(OmegaConf.select(config, group)):
             key = f"{group}.{name}"
-            make = partial(make_one, key=key)
-            assert complaints(config, keys_below(config, f"{key}."), make) == []
+            inside = [below for below in keys_below(config, f"{key}.") if below != key]
+            assert complaints(config, inside, partial(make_callback, key=key)) == []
+            assert complaints(config, [key], make_trainer) == []
 
 
-def make_one(config: DictConfig, key: str) -> None:
-    instantiate(OmegaConf.select(config, key), key, optional=True)
+def make_callback(config: DictConfig, key: str) -> None:
+    instantiate(with_mode(OmegaConf.select(config, key), key), key)
 
 
 @pytest.mark.parametrize("task", TINY)

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from seqlab.errors import InputError
-from seqlab.value_types import shown
+from seqlab.value_types import shown, value_at
 
 # Values that switch a setting off, and so need nothing else.
 OFF = (None, False, 0)
@@ -109,14 +109,14 @@ def without_effect(config: DictConfig, overrides: Sequence[str]) -> Iterator[str
     """
     for override in overrides:
         match = re.match(r"[+]*([\w./]+)=", override)
-        if match is None or OmegaConf.select(config, match[1]) in OFF:
+        if match is None or value_at(config, match[1]) in OFF:
             continue
         wrong = next(_wrong(config, match[1]), None)
         if wrong is not None:
             key, _, _ = _split(wrong)
             # Of a section it tells the option that was chosen of its group.
             choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
-            now = f"{key}={choices.get(key) or _text(OmegaConf.select(config, key))}"
+            now = f"{key}={choices.get(key) or _text(value_at(config, key))}"
             yield f"{override.lstrip('+')} has no effect with {now}; {_remedy(wrong)}"
 
 
@@ -132,7 +132,7 @@ def _unmet(config: DictConfig, conditions: str) -> Iterator[str]:
     """The conditions that do not hold; one about a key that is not there does not."""
     for condition in conditions.split():
         key, sign, wanted = _split(condition)
-        value = _text(OmegaConf.select(config, key))
+        value = _text(value_at(config, key))
         if sign == ">":
             met = _number(value) > float(wanted)
         else:

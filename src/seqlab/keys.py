@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from seqlab.errors import InputError, check_at_least
 from seqlab.hints import choice_for
 from seqlab.instantiation import refuse_type
-from seqlab.value_types import fits, shown
+from seqlab.value_types import fits, shown, value_at
 
 # The types of single values, by the section that they stand in.
 TYPES: dict[str, dict[str, Any]] = {
@@ -70,7 +70,7 @@ def check_keys(config: DictConfig) -> None:
         check_types(config, section)
     check_sweep(config)
     for key, minimum in AT_LEAST.items():
-        value = OmegaConf.select(config, key)
+        value = value_at(config, key)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             check_at_least(key, value, minimum)
     _check_trainer(config.trainer)

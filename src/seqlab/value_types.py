@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
 WORDS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
@@ -25,6 +28,14 @@ PLAIN = {int, float, str, bool, Path, type(None)}
 OBJECT = "a section with _target_"
 SEQUENCES = (list, tuple, collections.abc.Sequence, collections.abc.Iterable)
 PLURALS = {int: "whole numbers", float: "numbers", str: "texts"}
+
+
+def value_at(config: DictConfig, key: str) -> Any:
+    """The value at a dotted key; None where there is none, as within a value that is no section."""
+    try:
+        return OmegaConf.select(config, key)
+    except OmegaConfBaseException:
+        return None
 
 
 def annotated_types(target: Any) -> dict[str, Any]:

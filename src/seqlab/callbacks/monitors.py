@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Any, cast
 
 import torch
-from hydra.utils import get_object
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
@@ -18,6 +17,7 @@ from seqlab.callbacks.pruning import PruningCallback
 from seqlab.data.datamodule import SequenceDataModule
 from seqlab.data.direction import higher_is_better, is_known
 from seqlab.errors import InputError
+from seqlab.instantiation import locate
 from seqlab.tasks.base import Task
 from seqlab.trials.handover import NOT_MEASURED
 
@@ -33,12 +33,20 @@ def with_mode(node: DictConfig, key: str) -> DictConfig:
         key: where they stand.
 
     Raises:
-        InputError: it is unknown which way the metric gets better.
+        InputError: it watches nothing, it is unknown which way the metric gets better, or there
+            is no such callback.
     """
-    if not isinstance(node, DictConfig) or not node.get("monitor") or "_target_" not in node:
+    if not isinstance(node, DictConfig) or "monitor" not in node or "_target_" not in node:
         return node  # whatever is wrong with it is told where it is made
+    if node.monitor is None:
+        if node.get("mode") is not None:
+            return node
+        raise InputError(
+            f"{key}.monitor=null watches nothing; name a metric such as val/loss, or leave the "
+            f"callback out with {key}=null"
+        )
     monitor, given = str(node.monitor), dict(node)
-    parameters = inspect.signature(get_object(node._target_)).parameters
+    parameters = inspect.signature(locate(node._target_, f"{key}._target_")).parameters
     if "mode" in parameters and given.get("mode") is None:
         try:
             given["mode"] = "max" if higher_is_better(monitor) else "min"
