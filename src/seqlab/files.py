@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +45,9 @@ def read_text(path: str | Path, *, encoding: str = "utf-8", setting: str = "") -
         line = content[: getattr(error, "start", 0)].count(b"\n") + 1
         remedy = "save it in UTF-8"
         if setting:
-            remedy += f", or give its encoding, such as {setting}=latin-1"
+            marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            likely = "utf-16" if marked else "latin-1"
+            remedy += f", or give its encoding, such as {setting}={likely}"
         raise InputError(
             f"{path}, line {line}, is no text in {encoding.upper()}; {remedy}"
         ) from error
@@ -68,6 +71,11 @@ def parse_json(text: str) -> Any:
         return json.loads(text, object_pairs_hook=_mapping)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def number_of(value: Any) -> Any:
+    """A value of a record; the strings that `seqlab.saving.write_json` writes are numbers again."""
+    return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

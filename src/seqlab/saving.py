@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from pathlib import Path
+from typing import Any
 
 # The checkpoint to go on from, and the one before it, in a run's folder.
 LAST, PREVIOUS = Path("checkpoints", "last.ckpt"), Path("checkpoints", "previous.ckpt")
@@ -35,6 +38,29 @@ def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
         raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes strict JSON atomically.
+
+    JSON has no numbers that are not finite: they become the strings "NaN", "Infinity" and
+    "-Infinity", which `seqlab.files.number_of` reads. What is no value of JSON becomes its text.
+
+    Raises:
+        OSError: as `write_atomically`.
+    """
+    text = json.dumps(_strict(content), indent=2, default=str, allow_nan=False)
+    write_atomically(path, text + "\n")
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def sync_folder(folder: Path) -> None:

@@ -106,6 +106,16 @@ def test_a_file_that_is_no_text(tmp_path):
         _ = SeriesFile(path=str(path), targets=["x"], **SMALL).store
 
 
+def test_the_likely_encoding_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"such as data\.encoding=utf-16"):
+        store_of(tmp_path, "t,y\n0,1\n".encode("utf-16"))
+
+
+def test_a_training_part_without_values_is_not_called_constant(tmp_path):
+    with pytest.raises(InputError, match="'series' has no value from 0 to 7, all that there is"):
+        store_of(tmp_path, series(range(12), [""] * 8 + [1, 2, 3, 4]), missing="mask")
+
+
 @pytest.mark.parametrize("value", ["-2", "2.5"])
 def test_the_first_value_that_is_no_count_is_named(write, value):
     text = HEADER + lines("north", 12, 5.0) + lines("south", 12, 5.0)
@@ -166,6 +176,12 @@ def series(times, values=None):
         ("t,y\n0,1\n", {"delimiter": ";;"}, r"data\.delimiter=';;' must be one character"),
         ("t,y\n0,1\n", {"decimal": ";"}, r"data\.decimal=';' must be"),
         ("", {}, "no column 'y'"),
+        ("\n\n", {}, "is empty and has no column 'y'; give it a header"),
+        ("t,y\n0,NA\n", {}, "'NA' is no number; leave the field of a missing value empty"),
+        ("t,y\n0,1\n", {"targets": ["y", "y"]}, r"data\.targets names 'y' twice"),
+        ("t,y\n0,1e300\n1,2\n", {}, "too large or too narrow"),
+        ("t,y\n0,1e-310\n1,2e-310\n", {}, "too large or too narrow"),
+        ("t,y,z\n0,1,1e300\n1,2,1\n", {"past": ["z"]}, "past covariates .* too large"),
     ],
 )
 def test_a_table_that_is_refused(tmp_path, text, settings, match):

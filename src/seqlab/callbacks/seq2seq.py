@@ -196,7 +196,7 @@ def _plot(points: dict[str, dict[int, float]], moment: str) -> Image.Image:
         axes.plot(lengths, [shares[length] for length in lengths], marker="o", ms=4, label=stage)
     axes.set(xlabel="length of the source", ylabel="exact match", ylim=(-0.03, 1.03))
     axes.set_title(shown(f"Exact match by length, {moment}"), fontsize=11, loc="left")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     legend(figure, axes)
     file = io.BytesIO()

@@ -14,6 +14,9 @@ from seqlab.data.calendar import Clock, find_clock
 from seqlab.data.spec import Observation
 from seqlab.errors import InputError
 
+# Values within it, and differences above its inverse, have squares and sums of squares in float64.
+LARGEST = 1e100
+
 
 @dataclass(kw_only=True)
 class Series:
@@ -248,6 +251,20 @@ def _check_values(name: str, values: np.ndarray, missing: str, clock: Clock) -> 
         )
     if not finite.any(axis=0).all():
         raise InputError(f"series {name!r} has no value at all in some channel; leave it out")
+    _check_range(f"series {name!r}", values)
+
+
+def _check_range(what: str, values: np.ndarray) -> None:
+    """Checks that squares of the values and of their differences are numbers other than 0."""
+    low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+    with np.errstate(over="ignore"):
+        spread = high - low
+    if (np.maximum(high, -low) > LARGEST).any() or ((spread > 0) & (spread < 1 / LARGEST)).any():
+        raise InputError(
+            f"{what}: values from {low.min():g} to {high.max():g} are too large or too narrow to "
+            f"compute with; rescale them to lie within ±{LARGEST:g} and to vary by "
+            f"{1 / LARGEST:g} or more"
+        )
 
 
 def _covariates(one: Series, what: Literal["past", "known"], length: int) -> np.ndarray | None:
@@ -266,6 +283,8 @@ def _covariates(one: Series, what: Literal["past", "known"], length: int) -> np.
             f"{what} covariates of series {one.name!r} have no finite value at position {place}; "
             "fill it in: covariates cannot be missing"
         )
+    if array.size:
+        _check_range(f"{what} covariates of series {one.name!r}", array)
     return array
 
 

@@ -207,9 +207,11 @@ class SeriesDataset(ABC):
         for number, (begin, end) in enumerate(zip(store.starts[:-1].tolist(), ends, strict=True)):
             part = store.values[begin:end]
             low = part.nan_to_num(torch.inf).amin(dim=0)
-            if bool((part.nan_to_num(-torch.inf).amax(dim=0) <= low).any()):
+            high = part.nan_to_num(-torch.inf).amax(dim=0)
+            if bool((high <= low).any()):
+                what = "has no value" if bool((high < low).any()) else "is constant"
                 raise InputError(
-                    f"series {store.names[number]!r} is constant from {store.time(number, 0)} to "
+                    f"series {store.names[number]!r} {what} from {store.time(number, 0)} to "
                     f"{store.time(number, end - begin - 1)}, all that there is to train on, and "
                     "has no scale; leave it out, or set data.constant=keep"
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -81,6 +82,8 @@ class SeriesFile(SeriesDataset):
                 raise InputError(
                     f"data.{name}={columns} must be a list; use data.{name}=[{columns}]"
                 )
+            if twice := [column for column, n in Counter(columns).items() if n > 1]:
+                raise InputError(f"data.{name} names {twice[0]!r} twice; name it once")
         if not self.targets:
             raise InputError("data.targets is empty; name at least one column to forecast")
         for name in ("known", "static"):
@@ -186,7 +189,9 @@ class SeriesFile(SeriesDataset):
                         np.nan if gaps and not text else self._table_file.number(text)
                     )
                 except ValueError:
-                    remedy = "" if gaps else "; a covariate needs a value at every time: fill it in"
+                    remedy = "; leave the field of a missing value empty"
+                    if not gaps:
+                        remedy = "; a covariate needs a value at every time: fill it in"
                     if self.decimal == "." and re.fullmatch(r"[+-]?\d+,\d+", text):
                         remedy = "; set data.decimal=',' where a comma is the decimal sign"
                     raise InputError(

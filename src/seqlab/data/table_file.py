@@ -65,7 +65,13 @@ class TableFile:
         text = read_text(self.path, encoding=self.encoding, setting="data.encoding")
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=self._sign, strict=True)
         try:
-            columns = [name.strip() for name in next(reader, [])]
+            header = next((row for row in reader if row), None)
+            if header is None:
+                raise InputError(
+                    f"{self.path} is empty and has no column {wanted[0]!r}; give it a header and "
+                    "lines below it"
+                )
+            columns = [name.strip() for name in header]
             self._check_header(columns, wanted)
             found = False
             for row in reader:

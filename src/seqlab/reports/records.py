@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqlab.files import parse_json, parse_yaml
+from seqlab.files import number_of, parse_json, parse_yaml
 
 # Written into the folder of each of a sweep's jobs before it starts.
 JOB_FILE = "job.json"
@@ -86,6 +86,10 @@ def read_results(folder: Path) -> dict[str, Any]:
     content = read_json(folder / RESULTS_FILE)
     if content is None:
         return {}
+    if isinstance(content, dict):
+        for name in ("metrics", "reference"):
+            if isinstance(entry := content.get(name), dict):
+                content[name] = {key: number_of(value) for key, value in entry.items()}
     if not _fits(content, RESULTS):
         raise DamagedError(RESULTS_FILE)
     metrics = (content.get("metrics") or {}).items()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from seqlab.reports.records import DamagedError, read_json
-from seqlab.saving import write_atomically
+from seqlab.saving import write_json
 
 STUDY_FILE = "study.json"
 # How far above a trial's run its sweep's folder may be.
@@ -37,7 +36,7 @@ class Study:
 
 def write_study(folder: Path, study: Study) -> None:
     """Writes `study.json` into the sweep's folder."""
-    write_atomically(folder / STUDY_FILE, json.dumps(asdict(study), indent=2) + "\n")
+    write_json(folder / STUDY_FILE, asdict(study))
     _read.cache_clear()
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +35,7 @@ from seqlab.runs.record import (
     write_config,
 )
 from seqlab.runs.resume import chosen, own_settings, resume_command
-from seqlab.saving import can_go_on, write_atomically
+from seqlab.saving import can_go_on, write_json
 
 if TYPE_CHECKING:
     from seqlab.data.datamodule import SequenceDataModule
@@ -127,7 +125,7 @@ class RunFolder:
             cut_curves(self.path, step, mid_epoch=mid_epoch)
         self.results_file.unlink(missing_ok=True)
         write_config(self.path, portable(self.config, self.path), self._overrides)
-        write_atomically(self.path / "environment.json", _json(environment()))
+        write_json(self.path / "environment.json", environment())
 
     def __exit__(
         self,
@@ -204,7 +202,7 @@ class RunFolder:
                 "optimum": task.spec.optimum,
             }
             results["parameters"] = sum(p.numel() for p in task.network.parameters())
-        write_atomically(self.results_file, _json(results))
+        write_json(self.results_file, results)
 
 
 def environment() -> dict[str, Any]:
@@ -238,8 +236,3 @@ def _git(*words: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def _json(content: Mapping[str, Any]) -> str:
-    # What was refused may be of any type.
-    return json.dumps(content, indent=2, default=str) + "\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,6 +9,7 @@ from typing import Self
 from omegaconf import DictConfig, OmegaConf
 
 from seqlab.errors import InputError
+from seqlab.files import number_of, parse_json
 from seqlab.runs.record import RESULTS_FILE, read_config
 
 
@@ -39,10 +39,11 @@ class Run:
         folder = Path(folder)
         path = folder / RESULTS_FILE
         try:
-            results = json.loads(path.read_text(encoding="utf-8"))
-            status, metrics = results["status"], results.get("metrics", {})
+            results = parse_json(path.read_text(encoding="utf-8"))
+            status = results["status"]
+            metrics = {name: number_of(v) for name, v in results.get("metrics", {}).items()}
         except FileNotFoundError:
             raise InputError(f"{path} is missing; give the folder of a run that ended") from None
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"{path} cannot be read ({error}); restore it") from error
         return cls(folder, status, metrics, OmegaConf.create(read_config(folder)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from seqlab.command import single_run
 from seqlab.reports.screen import print_table, screen
 from seqlab.reports.study_file import Study as StudyRecord
 from seqlab.reports.tables import Table
-from seqlab.saving import write_atomically
+from seqlab.saving import write_json
 from seqlab.sweeps.objective import Objective
 from seqlab.sweeps.search_space import SearchSpace
 from seqlab.sweeps.study_trials import RUN, SAME, Trials
@@ -34,7 +33,7 @@ def report_best(trials: Trials, objective: Objective, space: SearchSpace, folder
     if not best:
         return
     rows = [_row(trial, trials, objective, space) for trial in best]
-    write_atomically(folder / BEST_FILE, json.dumps(rows, indent=2) + "\n")
+    write_json(folder / BEST_FILE, rows)
     states = [trial.state for trial in trials.all()]
     complete, pruned = states.count(TrialState.COMPLETE), states.count(TrialState.PRUNED)
     console = screen()

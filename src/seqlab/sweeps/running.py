@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
 from contextlib import suppress
@@ -20,7 +19,7 @@ from seqlab.reports.collect import changed_keys, results_of
 from seqlab.reports.records import JOB_FILE, RESULTS_FILE
 from seqlab.runs.isolation import isolated
 from seqlab.runs.record import outputs
-from seqlab.saving import can_go_on, write_atomically
+from seqlab.saving import can_go_on, write_atomically, write_json
 from seqlab.sweeps.jobs import Job
 from seqlab.sweeps.launching import INTERRUPTED
 
@@ -78,7 +77,7 @@ def begin(job: Job, config: DictConfig) -> list[str]:
         "number": job.number,
         "changed": changed_keys(job.overrides),
     }
-    write_atomically(job.folder / JOB_FILE, json.dumps(note, indent=2) + "\n")
+    write_json(job.folder / JOB_FILE, note)
     # A process that dies leaves no word of a former attempt.
     for name in (RESULTS_FILE, "error.txt"):
         (job.folder / name).unlink(missing_ok=True)
@@ -119,4 +118,4 @@ def record(folder: Path, reason: str, *, status: str = "failed") -> None:
     results = results_of(folder) or {"seconds": None}
     if results.get("status") != status:
         with suppress(OSError):  # a full disk, say; the reason is still told on the screen
-            write_atomically(path, json.dumps({**results, "status": status, "reason": reason}))
+            write_json(path, {**results, "status": status, "reason": reason})
