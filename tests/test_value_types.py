@@ -95,3 +95,7 @@ def test_inherited_fields_of_a_dataclass(monkeypatch):
     code += "@dataclass(kw_only=True)\nclass Leaf(Base):\n    share: float = 0.5\n"
     exec(code, vars(module))
     assert annotated_types(module.Leaf) == {"size": int | None, "share": float}
+
+
+def test_the_words_of_several_literals_are_one_list():
+    assert told(Literal[64, 32] | Literal["64", "bf16"] | None) == "one of 64, 32, bf16 or null"

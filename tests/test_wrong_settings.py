@@ -21,6 +21,7 @@ from seqlab.build import build_data, build_datamodule, build_network, build_task
 from seqlab.callbacks.monitors import with_mode
 from seqlab.config import explain
 from seqlab.config_folders import options_of
+from seqlab.errors import InputError
 from seqlab.instantiation import instantiate, locate
 from seqlab.keys import check_keys
 from tests.conftest import ROOT, SMALL
@@ -168,6 +169,33 @@ def test_trainer():
     config = composed(*TINY["classification"], "callbacks=none", "logger=none")
     keys = keys_below(config, "trainer.", "loader.", "seed.", "compile.", "sweep.", "ckpt_path.")
     assert complaints(config, keys, make_trainer) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("optimizer.lr=-1", "optimizer.lr=-1 must be at least 0"),
+        ("optimizer.weight_decay=-0.5", "optimizer.weight_decay=-0.5 must be at least 0"),
+        ("trainer.devices=0", "trainer.devices=0 must be a number of devices from 1"),
+        ("trainer.devices=-2", "trainer.devices=-2 must be a number of devices from 1"),
+        ("trainer.devices=abc", "trainer.devices='abc' must be a number of devices from 1"),
+        ("trainer.max_time=5", "trainer.max_time=5 must be written as days, hours"),
+        ("trainer.max_time=abc", "trainer.max_time='abc' must be written as days, hours"),
+        ("+sweep.foo=1", "sweep.foo has no effect; use sweep.stop_on_failure, sweep.zip"),
+    ],
+)
+def test_the_whole_key_is_named(override, told):
+    with pytest.raises(InputError) as caught:
+        check_keys(composed(override))
+    assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["devices=2", "devices=-1", "devices=[0,1]", "devices='0,'", "max_time=00:01:30:00"],
+)
+def test_ways_to_write_devices_and_a_duration(override):
+    check_keys(composed(f"trainer.{override}"))
 
 
 @pytest.mark.parametrize("task", TINY)

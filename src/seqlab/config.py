@@ -18,6 +18,7 @@ from seqlab.errors import FailedJobsError, InputError, NonFiniteLossError, Stora
 from seqlab.escaping import one_line
 from seqlab.hints import (
     check_words,
+    missing_key,
     missing_option,
     several_values,
     unknown_key,
@@ -145,7 +146,8 @@ def explain(error: BaseException) -> str | None:
     elif isinstance(error, OverrideParseException):
         message = f"cannot read the override {error.override!r}: {_first_line(error)}"
     elif isinstance(error, (HydraException, OmegaConfBaseException)):
-        message = unknown_key(error) or several_values(str(error)) or _first_line(error)
+        told = unknown_key(error) or several_values(str(error)) or missing_key(error)
+        message = told or _first_line(error)
     elif isinstance(error, (InputError, NonFiniteLossError, FailedJobsError, StorageError)):
         message = str(error)
     elif isinstance(error, OSError) and error.strerror:

@@ -89,7 +89,7 @@ def unknown_key(error: BaseException) -> str | None:
     keys = list(keys_of(cast(dict[Any, Any], OmegaConf.to_container(composed))))
     parent, _, leaf = key.rpartition(".")
     siblings = {name.rpartition(".")[2]: name for name in keys if name.rpartition(".")[0] == parent}
-    elsewhere = [name for name in keys if name.rpartition(".")[2] == leaf]
+    elsewhere = [] if leaf == "_target_" else [k for k in keys if k.rpartition(".")[2] == leaf]
     close = closest(leaf, list(siblings))
     if elsewhere:
         hint = f"did you mean {' or '.join(elsewhere[:3])}?"
@@ -100,6 +100,14 @@ def unknown_key(error: BaseException) -> str | None:
     else:
         hint = f"`{training(['--cfg', 'job'])}` shows all"
     return f"{key} is not a setting; {hint}"
+
+
+def missing_key(error: BaseException) -> str | None:
+    """Names a setting that is read and was removed, as by `~model.encoder`."""
+    key = getattr(error, "full_key", None)
+    if not key or "is not in struct" not in str(error):
+        return None
+    return f"{key} is missing; leave out ~{key}, or give {key} a value"
 
 
 def _root(error: BaseException) -> DictConfig | None:

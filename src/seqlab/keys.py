@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,12 +35,19 @@ TYPES: dict[str, dict[str, Any]] = {
     # Where the points are made, `sweep.zip` is checked together with the swept keys.
     "sweep": {"stop_on_failure": bool, "zip": Any, "points": str | None},
 }
+DEVICES = r"auto|-1|0*[1-9]\d*|\d+(, ?\d+)+|\d+,"
+DURATION = r"\d+:\d\d?:\d\d?:\d\d?"
 # What every run needs, and what may be empty.
 SECTIONS = ("task", "data", "model", "optimizer", "scheduler", "trainer", "loader")
 MAY_BE_EMPTY = ("recommended", "callbacks", "logger", "backtest", "sweep")
-# Lightning divides by some of these, and takes a negative one as if it were not there.
+# Lightning divides by some of these, and takes a negative one as if it were not there; the
+# optimisers' own errors do not name the key.
 AT_LEAST = {
     "callbacks.early_stopping.patience": 0,
+    "optimizer.eps": 0,
+    "optimizer.lr": 0,
+    "optimizer.momentum": 0,
+    "optimizer.weight_decay": 0,
     "trainer.accumulate_grad_batches": 1,
     "trainer.check_val_every_n_epoch": 1,
     "trainer.gradient_clip_val": 0,
@@ -96,7 +104,7 @@ def check_sweep(config: DictConfig) -> None:
     for name in node:
         if name not in names:
             close = difflib.get_close_matches(str(name), names, 1)
-            hint = f"did you mean sweep.{close[0]}?" if close else f"use {', '.join(names)}"
+            hint = f"did you mean sweep.{close[0]}?" if close else f"use sweep.{', sweep.'.join(names)}"
             raise InputError(f"sweep.{name} has no effect; {hint}")
     check_types(config, "sweep")
 
@@ -115,6 +123,18 @@ def _check_trainer(node: DictConfig) -> None:
         )
     if isinstance(interval, int) and not isinstance(interval, bool) and interval < 1:
         raise InputError(f"trainer.val_check_interval={interval} must be at least 1")
+    devices = node.get("devices")
+    if isinstance(devices, (int, str)) and not re.fullmatch(DEVICES, str(devices)):
+        raise InputError(
+            f"trainer.devices={shown(devices)} must be a number of devices from 1, a list of their "
+            "numbers such as [0,1], -1 for all, or auto"
+        )
+    longest = node.get("max_time")
+    if isinstance(longest, (int, float, str)) and not re.fullmatch(DURATION, str(longest)):
+        raise InputError(
+            f"trainer.max_time={shown(longest)} must be written as days, hours, minutes and "
+            "seconds, such as 00:01:30:00"
+        )
     strategy = str(node.get("strategy"))
     if any(word in strategy for word in ("spawn", "fork", "notebook")):
         raise InputError(

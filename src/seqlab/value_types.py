@@ -86,11 +86,22 @@ def is_finite(value: Any) -> bool:
 
 def told(hint: Any) -> str:
     """A type in words."""
-    words = dict.fromkeys(_word(part) for part in parts(hint))
+    words = dict.fromkeys(_word(part) for part in _with_one_literal(hint))
     plain = [word for word in words if word not in (OBJECT, "null")]
     if plain:  # what only Python code can give is not worth telling
         words = [word for word in words if word != OBJECT]
     return " or ".join(words)
+
+
+def _with_one_literal(hint: Any) -> Iterator[Any]:
+    """The alternatives of a type, the values of all its Literals listed in the first one."""
+    found = [part for part in parts(hint) if typing.get_origin(part) is typing.Literal]
+    values = {str(value): value for part in found for value in typing.get_args(part)}
+    for part in parts(hint):
+        if part not in found:
+            yield part
+        elif part is found[0]:
+            yield typing.Literal[tuple(values.values())]
 
 
 def shown(value: Any) -> str:
