@@ -181,7 +181,7 @@ def test_trainer():
         ("trainer.devices=abc", "trainer.devices='abc' must be a number of devices from 1"),
         ("trainer.max_time=5", "trainer.max_time=5 must be written as days, hours"),
         ("trainer.max_time=abc", "trainer.max_time='abc' must be written as days, hours"),
-        ("+sweep.foo=1", "sweep.foo has no effect; use sweep.stop_on_failure, sweep.zip"),
+        ("+sweep.foo=1", "sweep.foo has no effect; use one of sweep.stop_on_failure, sweep.zip"),
     ],
 )
 def test_the_whole_key_is_named(override, told):

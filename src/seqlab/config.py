@@ -145,9 +145,13 @@ def explain(error: BaseException) -> str | None:
         message = missing_option(error) or _first_line(error)
     elif isinstance(error, OverrideParseException):
         message = f"cannot read the override {error.override!r}: {_first_line(error)}"
+        if "=" not in error.override:
+            message = f"{error.override!r} has no value; write {error.override}=VALUE"
     elif isinstance(error, (HydraException, OmegaConfBaseException)):
         told = unknown_key(error) or several_values(str(error)) or missing_key(error)
         message = told or _first_line(error)
+        if message.startswith("Error merging override") and error.__cause__ is not None:
+            message = f"{message.split(maxsplit=3)[3].rstrip('.')}: {_first_line(error.__cause__)}"
     elif isinstance(error, (InputError, NonFiniteLossError, FailedJobsError, StorageError)):
         message = str(error)
     elif isinstance(error, OSError) and error.strerror:

@@ -17,6 +17,8 @@ from seqlab.private.hydra import whole_configuration
 
 # Options listed in a message, at most.
 MOST = 24
+# What Hydra reads as a number or a truth value, and cannot look up as an option of a group.
+NO_NAME = r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf|nan|true|false"
 
 
 def nearest(name: str, options: Sequence[str], otherwise: str = "use") -> str:
@@ -143,6 +145,8 @@ def check_words(words: Sequence[str]) -> None:
     """
     sweeps = any(re.match(r"-\w*m|--multirun|hydra\.mode=", word) for word in words)
     for word in words:
+        if word.startswith("="):
+            raise InputError(f"{word} names no setting; write KEY=VALUE")
         match = re.fullmatch(r"~?([\w/@.]+)(?:=(.*))?", word)
         if match is None:
             continue
@@ -155,5 +159,10 @@ def check_words(words: Sequence[str]) -> None:
             if path in ("experiment", "debug"):
                 use = "leave it out"
             raise InputError(f"{word} chooses nothing; {use}")
+        if path in groups() and value and re.fullmatch(NO_NAME, value, re.IGNORECASE):
+            options = options_of(path)
+            if value not in options:
+                use = ", ".join(options)
+                raise InputError(f"{word} does not exist; use one of {use}")
         if key.startswith("sweep.") and not sweeps:
             raise InputError(f"{word} is for sweeps; add -m, or leave it out")

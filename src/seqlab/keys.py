@@ -51,6 +51,9 @@ AT_LEAST = {
     "trainer.accumulate_grad_batches": 1,
     "trainer.check_val_every_n_epoch": 1,
     "trainer.gradient_clip_val": 0,
+    "trainer.limit_test_batches": 0,
+    "trainer.limit_train_batches": 0,
+    "trainer.limit_val_batches": 0,
     "trainer.log_every_n_steps": 1,
     "trainer.max_epochs": -1,
     "trainer.max_steps": -1,
@@ -58,6 +61,7 @@ AT_LEAST = {
     "trainer.min_steps": 0,
     "trainer.num_nodes": 1,
     "trainer.num_sanity_val_steps": -1,
+    "trainer.overfit_batches": 0,
 }
 
 
@@ -104,7 +108,8 @@ def check_sweep(config: DictConfig) -> None:
     for name in node:
         if name not in names:
             close = difflib.get_close_matches(str(name), names, 1)
-            hint = f"did you mean sweep.{close[0]}?" if close else f"use sweep.{', sweep.'.join(names)}"
+            every = ", ".join(f"sweep.{known}" for known in names)
+            hint = f"did you mean sweep.{close[0]}?" if close else f"use one of {every}"
             raise InputError(f"sweep.{name} has no effect; {hint}")
     check_types(config, "sweep")
 

@@ -98,6 +98,23 @@ def test_a_reduced_rate_stays_reduced_by_as_much(resume, finished):
     assert len(set(rates(folder)[10:])) == 1
 
 
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("optimizer.lr=0.002", "raise trainer.max_epochs to train on"),
+        ("scheduler=cosine", "raise trainer.max_epochs to train on"),
+        ("trainer.gradient_clip_val=0.5", "raise trainer.max_epochs to train on"),
+        ("overwrite=true", "leave one of the two out"),
+    ],
+)
+def test_a_record_claims_no_setting_that_no_step_was_made_with(finished, tmp_path, word, told):
+    folder = shutil.copytree(finished(), tmp_path / "run")
+    before = {path: path.read_bytes() for path in folder.rglob("*.*") if path.suffix != ".log"}
+    with pytest.raises(InputError, match=told):
+        trainer_in(folder)("ckpt_path=last", word)
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path in before}
+
+
 STOPPED = (
     "callbacks.early_stopping.patience=1",
     "callbacks.early_stopping.min_delta=10.0",

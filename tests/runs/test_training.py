@@ -81,6 +81,13 @@ def test_train_inside_another_program_of_hydras(tmp_path):
         ("-m", "train takes no flag -m"),
         ("hydra.mode=MULTIRUN", "train takes no flag"),
         ("model=null", "chooses nothing"),
+        ("model=3", "model=3 does not exist; use one of bigru, "),
+        ("model/attention=true", "model/attention=true does not exist; use one of additive, "),
+        ("data=1e3", "data=1e3 does not exist; use one of adding, "),
+        ("=3", "=3 names no setting; write KEY=VALUE"),
+        ("seed", "'seed' has no value; write seed=VALUE"),
+        ("hydra.run.dir=null", "hydra.run.dir=null: "),
+        ("model._target_=Foo", "model._target_ is not a setting; model has "),
         ("data.train_size=[", "cannot read the override"),
     ],
 )
@@ -93,6 +100,13 @@ def test_wrong_words_are_input_errors_and_leave_nothing(word, message, tmp_path,
     assert "\n" not in str(caught.value)
     assert state() == before
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("key", ["seed", "model.encoder"])
+def test_a_setting_that_was_removed_is_named(key, tmp_path):
+    message = f"^{key} is missing; leave out ~{key}, or give {key} a value$"
+    with pytest.raises(InputError, match=message):
+        train([*WORDS, "trainer.max_steps=1", f"~{key}", f"hydra.run.dir={tmp_path / 'run'}"])
 
 
 def test_a_failed_run_raises_its_error_and_is_recorded(tmp_path, monkeypatch):

@@ -81,7 +81,8 @@ def own_settings(folder: Path, config: DictConfig) -> OwnSettings:
         config: what Hydra composed of the command line.
 
     Raises:
-        InputError: the folder's record cannot be read, or no longer fits the configuration files.
+        InputError: the folder's record cannot be read, or no longer fits the configuration files;
+            the run is to be removed, too.
     """
     own = read_config(folder)
     given = list(HydraConfig.get().overrides.task)
@@ -89,6 +90,10 @@ def own_settings(folder: Path, config: DictConfig) -> OwnSettings:
     choices = chosen(HydraConfig.get().runtime.choices)
     if not any(key_of(word) == "ckpt_path" for word in given):
         wanted, overrides = portable(config, folder), settings(given)
+    elif config.get("overwrite") is True:
+        raise InputError(
+            "overwrite=true removes the run that ckpt_path resumes; leave one of the two out"
+        )
     else:
         overrides = join_overrides(recorded, settings(given))
         wanted = own

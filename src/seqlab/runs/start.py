@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ from seqlab.runs.checkpoint import (
 )
 from seqlab.runs.folder import RunFolder
 from seqlab.runs.resume import check_changes, tell_changes
+
+# Settings that a run's record must not claim where no step was made with them.
+TRAINING = (
+    "optimizer.",
+    "scheduler.",
+    "trainer.accumulate_grad_batches",
+    "trainer.gradient_clip_",
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ def find_start(folder: RunFolder) -> Start:
     progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
     mid_epoch = progress["ready"] != progress["processed"]
     check_changes(folder.changes, mid_epoch=mid_epoch, new_data=config.allow_new_data)
-    _check_limits(config, checkpoint, epochs=progress["processed"])
+    _check_limits(config, folder.changes, checkpoint, epochs=progress["processed"])
     _check_best(path, checkpoint)
     step, news = checkpoint["global_step"], tell_changes(folder.changes)
     former = checkpoint.get(SequenceDataModule.__name__, {}).get("fingerprint")
@@ -136,7 +145,11 @@ def weights_file(name: str) -> Path:
     return path
 
 
-def _check_limits(config: DictConfig, checkpoint: dict[str, Any], *, epochs: int) -> None:
+def _check_limits(
+    config: DictConfig, changes: Mapping[str, object], checkpoint: dict[str, Any], *, epochs: int
+) -> None:
+    """Refuses a limit that is passed already, and new settings of a training that is over."""
+    vain = [key for key in changes if key.startswith(TRAINING)]
     done = {"max_epochs": epochs, "max_steps": checkpoint["global_step"]}
     for name, count in done.items():
         limit = config.trainer[name]
@@ -144,6 +157,11 @@ def _check_limits(config: DictConfig, checkpoint: dict[str, Any], *, epochs: int
             raise InputError(
                 f"trainer.{name}={limit} is below the {count} that the run has done already; "
                 "raise it, or leave it as it was"
+            )
+        if limit == count and vain:
+            raise InputError(
+                f"{vain[0]} has no effect: the run has done all of trainer.{name}={limit}; raise "
+                f"trainer.{name} to train on, or leave {vain[0]} as it was"
             )
 
 
