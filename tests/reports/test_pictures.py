@@ -142,8 +142,8 @@ def shown(monkeypatch, folder, name):
 
 @pytest.mark.parametrize("name", ["configurations", "contests"])
 def test_intervals_are_in_view_whole(tmp_path, monkeypatch, name):
-    """Those of two seeds are ten times as wide as what they are of."""
-    write(tmp_path, lambda n, s: 0.5 + 0.1 * n + 0.05 * s * (n + 1))
+    """Those of two seeds are ten times as wide as what they are of, and of no share."""
+    write(tmp_path, lambda n, s: 0.5 + 0.1 * n + 0.05 * s * (n + 1), metric="test/loss")
     axis = shown(monkeypatch, tmp_path, name).axes[0]
     left, right = axis.get_xlim()
     ends = [x for line in axis.lines if len(line.get_xdata()) == 2 for x in line.get_xdata()]

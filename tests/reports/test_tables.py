@@ -13,6 +13,7 @@ from pyarrow import parquet
 from rich.console import Console
 from scipy import stats
 
+from seqlab.reports import words
 from seqlab.reports.collect import headlines, metric_names, sweep_runs, varying
 from seqlab.reports.results import report, result_rows, write_csv, write_parquet
 from seqlab.reports.seeds import fold_seeds, mean_interval
@@ -209,3 +210,14 @@ def test_what_cannot_be_drawn_is_told(sweep, monkeypatch):
     assert "the plots cannot be drawn: ValueError: no such font" in told
     assert "results.csv" in told
     assert not list(sweep.glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *((None, "–"), (0.0, "0.0000"), (1.78266, "1.7827"), (12345678.9, "12345678.9000")),
+        *((1.5e-7, "1.5e-07"), (-2.48e29, "-2.48e+29"), (math.inf, "inf"), (math.nan, "nan")),
+    ],
+)
+def test_a_number_leaves_room_for_the_names(value, text):
+    assert words.number(value) == text

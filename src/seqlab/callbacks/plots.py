@@ -123,7 +123,7 @@ def step_errors(
     if optimum is not None:
         axis.axhline(optimum, color="#2a8f4f", linewidth=1, label="optimum")
     axis.set_ylim(bottom=0)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axis.set_xlabel(along)
     axis.set_ylabel(shown(metric))
     legend(figure, axis)

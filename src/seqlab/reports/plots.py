@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from seqlab.escaping import one_line, plot_text
 from seqlab.reports.curves import Band
@@ -183,6 +184,7 @@ def curves_plot(
             )
             axis.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.16, lw=0)
         axis.set_title(named(name), fontsize=9, loc="left")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.grid(color=PALE, lw=0.7)
         plain(axis)
     for axis in axes[len(panels) :]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from seqlab.escaping import one_line
 from seqlab.reports.collect import Run, headlines, last_word, varying
 from seqlab.reports.seeds import Folded
 from seqlab.reports.tables import Table
+from seqlab.reports.words import number
 from seqlab.terminal import cell, say
 
 COLOURS = {"finished": "green", "failed": "red"}
@@ -160,7 +160,4 @@ def _drawn(
 
 
 def _number(value: float | None, digits: int = 4) -> str:
-    if value is None:
-        return ""
-    small = math.isfinite(value) and 0 < abs(value) < 10.0**-digits
-    return f"{value:.3g}" if small else f"{value:.{digits}f}"
+    return "" if value is None else number(value, digits)

@@ -14,14 +14,17 @@ from seqlab.reports.groups import Configuration
 from seqlab.reports.records import read_yaml
 
 NOTHING = "–"
+# From here on the digits of a number fill a table and tell nothing.
+HUGE = 1e9
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A metric with so many digits behind the point; more where all of them would be 0."""
-    if value is None or math.isnan(value):
-        return NOTHING if value is None else "nan"
-    small = math.isfinite(value) and 0 < abs(value) < 10.0**-digits
-    return f"{value:.3g}" if small else f"{value:.{digits}f}"
+    """A metric with so many digits behind the point; with an exponent where it is tiny or huge."""
+    if value is None:
+        return NOTHING
+    size = abs(value) if math.isfinite(value) else 0
+    short = 0 < size < 10.0**-digits or size >= HUGE
+    return f"{value:.3g}" if short else f"{value:.{digits}f}"
 
 
 def span(low: float | None, high: float | None) -> str:
