@@ -124,3 +124,18 @@ def test_interval_is_the_paired_bootstraps():
     assert (found.low, found.high) == pytest.approx(wanted, abs=0.006)
     # Unpaired it would be wider: that the examples are the same is used.
     assert found.high - found.low < 2 * 1.96 * np.sqrt(2 * 0.25 / 300) * 0.75
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", [1e-60, 1e60])
+def test_the_unit_of_the_errors_does_not_matter(unit):
+    rng = np.random.default_rng(0)
+    errors = [rng.random(50), rng.random(50) + 0.1]
+    plain, scaled = (
+        compare_examples(*([outcomes(part * factor)] for part in errors), seed=1)
+        for factor in (1.0, unit)
+    )
+    assert scaled.difference.p == plain.difference.p
+    for name in ("value", "low", "high"):
+        expected = getattr(plain.difference, name) * unit
+        assert getattr(scaled.difference, name) == pytest.approx(expected, rel=1e-5)

@@ -87,7 +87,10 @@ def compare_examples(
     value = float(means.sum() / max(same.sum(dtype=float), 1e-300))
     # Of a plain mean each resample has as many.
     totals = count if (same == 1).all() else np.maximum(weights @ same, 1e-30)
-    low, high = percentiles((weights @ means.astype(np.float32)) / totals)
+    # Scaled, as float32 holds no number above 3e38 and none of 1e-50.
+    unit = np.abs(means).max(initial=0) or 1.0
+    low, high = percentiles((weights @ (means / unit).astype(np.float32)) / totals)
+    low, high = low * unit, high * unit
     # Whole numbers as long as they can be: then the distribution is exact.
     differences = sums[0] - sums[1] if runs[0] == runs[1] else sums[0] * runs[1] - sums[1] * runs[0]
     whole = np.array_equal(differences, np.rint(differences))
@@ -95,6 +98,7 @@ def compare_examples(
         binary = np.abs(differences).max(initial=0) <= 1
         name = "McNemar, exact" if binary and runs == (1, 1) else "permutation of examples, exact"
         return Paired(Estimate(value, low, high, exact_sign_flips(differences)), name, count)
+    differences = differences / (np.abs(differences).max(initial=0) or 1.0)
     signs = rng.integers(0, 2, (rows, count), dtype=np.int8).astype(np.float32) * 2 - 1
     drawn = np.abs(signs @ differences.astype(np.float32))
     observed = abs(differences.sum())
