@@ -141,8 +141,10 @@ def check_words(words: Sequence[str]) -> None:
     """Refuses words of the command line that Hydra takes without a meaning.
 
     Raises:
-        InputError: a group that is chosen by null, or an option of sweeps without `-m`.
+        InputError: a group that is chosen by null or a number, a word without a key, or an option of
+            sweeps without `-m`.
     """
+    check_choices(words)
     sweeps = any(re.match(r"-\w*m|--multirun|hydra\.mode=", word) for word in words)
     for word in words:
         if word.startswith("="):
@@ -159,10 +161,20 @@ def check_words(words: Sequence[str]) -> None:
             if path in ("experiment", "debug"):
                 use = "leave it out"
             raise InputError(f"{word} chooses nothing; {use}")
-        if path in groups() and value and re.fullmatch(NO_NAME, value, re.IGNORECASE):
-            options = options_of(path)
-            if value not in options:
-                use = ", ".join(options)
-                raise InputError(f"{word} does not exist; use one of {use}")
         if key.startswith("sweep.") and not sweeps:
             raise InputError(f"{word} is for sweeps; add -m, or leave it out")
+
+
+def check_choices(words: Sequence[str]) -> None:
+    """Refuses numbers and truth values as options of a group: Hydra fails on them.
+
+    Raises:
+        InputError: names the group's options.
+    """
+    for word in words:
+        key, _, value = word.lstrip("+").partition("=")
+        path = key.partition("@")[0]
+        if re.fullmatch(NO_NAME, value, re.IGNORECASE) and path in groups():
+            options = options_of(path)
+            if value not in options:
+                raise InputError(f"{word} does not exist; use one of {', '.join(options)}")

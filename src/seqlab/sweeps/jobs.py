@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from seqlab.effects import without_effect
 from seqlab.errors import InputError
+from seqlab.hints import check_choices
 from seqlab.reports.collect import Run, changed_keys, sweep_runs
 from seqlab.sweeps.composing import Composer
 from seqlab.sweeps.identity import KnownIdentities, identity, seen_by_resolvers
@@ -112,6 +113,7 @@ def _compose(
     told: Mapping[str, str],
     runs: Mapping[str, Run],
 ) -> Job:
+    check_choices(overrides)
     composed = composer.compose(overrides)
     for wrong in without_effect(composed, swept):
         raise InputError(f"{wrong}, or do not sweep over it: such jobs would be equal")
