@@ -141,8 +141,8 @@ def check_words(words: Sequence[str]) -> None:
     """Refuses words of the command line that Hydra takes without a meaning.
 
     Raises:
-        InputError: a group that is chosen by null or a number, a word without a key, or an option of
-            sweeps without `-m`.
+        InputError: a group that is chosen by null or a number, a word without a key, or an option
+            of sweeps without `-m`.
     """
     check_choices(words)
     sweeps = any(re.match(r"-\w*m|--multirun|hydra\.mode=", word) for word in words)
