@@ -92,7 +92,7 @@ WRONG = {
     "trainer.accelerator=gpu": ("gpu", "trainer.accelerator=auto"),
     "trainer.accelerator=abacus": ("abacus", "trainer.accelerator=auto"),
     "optimizer.lr=fast": ("optimizer.lr='fast'", "number"),
-    "optimizer.lr=-1": ("-1", "learning rate"),
+    "optimizer.lr=-1": ("optimizer.lr=-1", "at least 0"),
     "loader.batch_size=0": ("loader.batch_size=0", "at least 1"),
     "data.strict=maybe": ("data.strict='maybe'", "true or false"),
     "data.min_length=5.5": ("data.min_length=5.5", "whole number"),
