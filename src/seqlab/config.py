@@ -163,8 +163,9 @@ def explain(error: BaseException) -> str | None:
     elif type(error).__name__ == "MisconfigurationException":
         message = _first_line(error)
     elif _lacks_memory(error):
+        reason = _first_line(error).rstrip(".") or type(error).__name__
         message = (
-            f"there is not enough memory ({_first_line(error).rstrip('.')}); lower "
+            f"there is not enough memory ({reason}); lower "
             "loader.batch_size, or the sizes of data or model"
         )
     elif _lost_a_process(error):
