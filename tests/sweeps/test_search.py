@@ -337,7 +337,7 @@ def test_a_preset_and_the_command_line(search, folder):
         (("+x=interval(0,1)", "hydra/sweeper/sampler=grid"), "needs values"),
         (("model=rnn,gru", "hydra.sweeper.n_trials=0"), "n_trials=0 must be at least 1"),
         (("model=rnn,gruu",), "model=gruu does not exist; did you mean gru"),
-        (("model=rnn,3",), "model=3 does not exist; use one of bigru"),
+        (("model=rnn,3",), "model=3 does not exist; use one of gru"),
         (("model=rnn,gru", "hydra.sweeper.n_jobs=two"), "n_jobs=two must be a whole number"),
         (("model=rnn,gru", "hydra.sweeper.metric=test/loss"), "use val/loss"),
         (("model=rnn,gru", "hydra.sweeper.metric=val/coverage"), "minimize or maximize"),
