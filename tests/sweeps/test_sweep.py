@@ -188,7 +188,7 @@ def test_mistyped_before_anything_runs(sweep, tmp_path):
 
 def test_a_number_as_a_choice_before_anything_runs(sweep, tmp_path):
     task = Task()
-    with pytest.raises(InputError, match="model=3 does not exist; use one of gru"):
+    with pytest.raises(InputError, match="model=3 does not exist; use one of bigru"):
         sweep(task, "model=rnn,3", folder=tmp_path)
     assert task.ran == []
 
