@@ -33,6 +33,8 @@ def predicted(forecast: Forecast, batch: Batch) -> Prediction:
         calibrated_upper=upper + 1,
         conformity=Conformal.scores(lower, upper, batch.targets),
         weights=None,
+        intervals=(0.8, 0.95),
+        is_count=False,
     )
 
 
