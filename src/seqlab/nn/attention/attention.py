@@ -118,7 +118,19 @@ class AdditiveAttention(Attention):
         return attend(scores, prepared.values, mask)
 
 
-class GeneralAttention(Attention):
+class ProductAttention(Attention, ABC):
+    """An attention whose score is the product of the query and a prepared key."""
+
+    def attend(
+        self,
+        query: Float[Tensor, "batch queries query_size"],
+        prepared: Prepared,
+        mask: Bool[Tensor, "batch _ time"],
+    ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
+        return attend(query @ prepared.keys.mT, prepared.values, mask)
+
+
+class GeneralAttention(ProductAttention):
     """score = qᵀ W k (Luong et al. 2015, section 3.1)."""
 
     def __init__(self, query_size: int, key_size: int) -> None:
@@ -129,16 +141,8 @@ class GeneralAttention(Attention):
         # (W q)ᵀ k = qᵀ (Wᵀ k): what depends on the keys alone is done once for all queries.
         return Prepared(keys @ self.project_query.weight, keys)
 
-    def attend(
-        self,
-        query: Float[Tensor, "batch queries query_size"],
-        prepared: Prepared,
-        mask: Bool[Tensor, "batch _ time"],
-    ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
-        return attend(query @ prepared.keys.mT, prepared.values, mask)
 
-
-class DotAttention(Attention):
+class DotAttention(ProductAttention):
     """score = qᵀ k (Luong et al. 2015, section 3.1). Query and key must be of one size."""
 
     def __init__(self, query_size: int, key_size: int) -> None:
@@ -148,16 +152,8 @@ class DotAttention(Attention):
     def prepare(self, keys: Float[Tensor, "batch time key_size"]) -> Prepared:
         return Prepared(keys, keys)
 
-    def attend(
-        self,
-        query: Float[Tensor, "batch queries query_size"],
-        prepared: Prepared,
-        mask: Bool[Tensor, "batch _ time"],
-    ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
-        return attend(query @ prepared.keys.mT, prepared.values, mask)
 
-
-class ScaledDotAttention(Attention):
+class ScaledDotAttention(ProductAttention):
     """score = qᵀ k / √d (Vaswani et al. 2017, equation 1). Query and key must be of one size."""
 
     def __init__(self, query_size: int, key_size: int) -> None:
@@ -166,14 +162,6 @@ class ScaledDotAttention(Attention):
 
     def prepare(self, keys: Float[Tensor, "batch time key_size"]) -> Prepared:
         return Prepared(keys * self.key_size**-0.5, keys)
-
-    def attend(
-        self,
-        query: Float[Tensor, "batch queries query_size"],
-        prepared: Prepared,
-        mask: Bool[Tensor, "batch _ time"],
-    ) -> tuple[Float[Tensor, "batch queries key_size"], Float[Tensor, "batch queries time"]]:
-        return attend(query @ prepared.keys.mT, prepared.values, mask)
 
 
 class MultiheadAttention(Attention):
